@@ -1,0 +1,1 @@
+"""Learning algorithms: each step is a function, each loop stays in the chapter."""

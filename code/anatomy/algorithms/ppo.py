@@ -1,0 +1,164 @@
+"""Proximal policy optimisation: judge a rollout, then make several steps on it.
+
+The loop around these two functions is the reader's (Schulman et al. 2017,
+Algorithm 1):
+
+    for iteration in range(iterations):
+        rollout = actors.run(policy, config.steps, generator)         # act
+        batch = judge(rollout, config).flatten()                       # advantages
+        stats = update(policy, optimizer, batch, config, generator)    # K epochs
+
+`update` knows nothing of environments. Rows of the batch are single steps for
+CartPole and whole responses for text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from anatomy.estimators import explained_variance, gae, k3
+from anatomy.losses import clipped_surrogate, value_loss
+from anatomy.masking import masked_mean, whiten
+from anatomy.models.actor_critic import Policy
+from anatomy.rollout import Batch, Rollout
+
+PolicyLoss = Callable[
+    [Tensor, Tensor, Tensor], Tensor
+]  # logprobs, old_logprobs, advantages → (B, T)
+ValueLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # values, old_values, returns → (B, T)
+AdvantageFunction = Callable[..., Tensor]  # as estimators.gae
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Symbols of Schulman et al. (2017); the defaults play CartPole-v1 with 32 actors."""
+
+    steps: int = 32  # T, steps of each actor in a rollout
+    epochs: int = 4  # K
+    minibatches: int = 4  # N·T / M
+    gamma: float = 0.99  # γ
+    gae_lambda: float = 0.95  # λ
+    clip_range: float = 0.2  # ε
+    value_coef: float = 0.5  # c₁
+    entropy_coef: float = 0.0  # c₂
+    max_gradient_norm: float = 0.5
+    learning_rate: float = 1e-3
+    normalise_advantages: bool = True
+
+
+def make_optimizer(policy: nn.Module, config: PPOConfig) -> torch.optim.Adam:
+    """Adam with ε = 1e-5, as the original code has it (Huang et al. 2022, detail 3)."""
+    return torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5, fused=True)
+
+
+def judge(rollout: Rollout, config: PPOConfig, *, advantage_fn: AdvantageFunction = gae) -> Batch:
+    """Give every step its advantage Â_t and its value target Â_t + V(s_t): (B, T) → (B, T)."""
+    advantages = advantage_fn(
+        rollout.rewards,
+        rollout.values,
+        rollout.last_values,
+        rollout.terminated,
+        rollout.truncated,
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+    )
+    return Batch(
+        observations=rollout.observations,
+        actions=rollout.actions,
+        old_logprobs=rollout.logprobs,
+        old_values=rollout.values,
+        advantages=advantages,
+        returns=advantages + rollout.values,
+        mask=rollout.mask,
+    )
+
+
+def update(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    config: PPOConfig,
+    generator: torch.Generator,
+    *,
+    policy_loss: PolicyLoss | None = None,
+    value_loss: ValueLoss = value_loss,
+    auxiliary_loss: Callable[[], Tensor] | None = None,
+) -> dict[str, float]:
+    """Make K epochs of minibatch steps on one batch; return what happened, averaged over them.
+
+    `policy_loss` replaces the clipped surrogate, `value_loss` the squared error.
+    `auxiliary_loss()` is added to every minibatch: InstructGPT's PPO-ptx is this
+    function returning κ times the language-model loss on pretraining text.
+    `generator` draws the minibatches. Raises FloatingPointError when the loss is
+    not finite; the policy then still holds the weights before that step.
+    """
+    policy_loss = policy_loss or partial(clipped_surrogate, clip_range=config.clip_range)
+    records = []
+    for rows in minibatches(len(batch), config, generator):
+        part = batch[rows.to(batch.mask.device)]
+        advantages = (
+            whiten(part.advantages, part.mask) if config.normalise_advantages else part.advantages
+        )
+        logprobs, values, entropy = policy.evaluate(part.observations, part.actions)
+
+        losses = {
+            "policy_loss": masked_mean(
+                policy_loss(logprobs, part.old_logprobs, advantages), part.mask
+            ),
+            "value_loss": masked_mean(value_loss(values, part.old_values, part.returns), part.mask),
+            "entropy": masked_mean(entropy, part.mask),
+        }
+        loss = (
+            losses["policy_loss"]
+            + config.value_coef * losses["value_loss"]
+            - config.entropy_coef * losses["entropy"]
+        )
+        if auxiliary_loss is not None:
+            losses["auxiliary_loss"] = auxiliary_loss()
+            loss = loss + losses["auxiliary_loss"]
+
+        optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(policy.parameters(), config.max_gradient_norm)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(describe_divergence(losses))
+        optimizer.step()
+        records.append(losses | {"gradient_norm": norm} | ratio_statistics(logprobs, part, config))
+
+    means = {name: torch.stack([r[name].detach() for r in records]).mean() for name in records[0]}
+    means["explained_variance"] = explained_variance(batch.old_values, batch.returns, batch.mask)
+    return {name: value.item() for name, value in means.items()}
+
+
+def minibatches(rows: int, config: PPOConfig, generator: torch.Generator) -> Iterator[Tensor]:
+    """K epochs; each deals all row numbers, freshly shuffled, into equal hands."""
+    if rows < config.minibatches:
+        raise ValueError(f"{rows} rows cannot be cut into {config.minibatches} minibatches")
+    for _ in range(config.epochs):
+        order = torch.randperm(rows, generator=generator, device=generator.device)
+        yield from order.tensor_split(config.minibatches)
+
+
+@torch.no_grad()
+def ratio_statistics(logprobs: Tensor, part: Batch, config: PPOConfig) -> dict[str, Tensor]:
+    """How far π_θ is from π_old on a minibatch: KL[π_old‖π_θ] by k3, share of ratios beyond ε."""
+    ratio = torch.exp(logprobs - part.old_logprobs)
+    outside = ((ratio - 1).abs() > config.clip_range).float()
+    return {
+        "kl": masked_mean(k3(part.old_logprobs, logprobs), part.mask),
+        "clip_fraction": masked_mean(outside, part.mask),
+    }
+
+
+def describe_divergence(losses: dict[str, Tensor]) -> str:
+    """One sentence for a step whose gradient is not finite."""
+    values = ", ".join(f"{name} {value.item():.3g}" for name, value in losses.items())
+    return (
+        f"the gradient is not finite ({values}); the policy keeps the weights before this step. "
+        "Look for NaN in rewards or observations, or lower the learning rate."
+    )

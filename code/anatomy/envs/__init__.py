@@ -1,0 +1,26 @@
+"""Environments, and acting in them.
+
+Importing this module registers with gymnasium:
+
+- `anatomy/Pendulum-v1`, `anatomy/Acrobot-v1`: gymnasium's own dynamics, many copies per NumPy call
+"""
+
+import gymnasium
+
+from anatomy.envs.interact import Actors, evaluate_policy, make_envs
+
+gymnasium.register(
+    "anatomy/Pendulum-v1",
+    entry_point="gymnasium.envs.classic_control.pendulum:PendulumEnv",
+    vector_entry_point="anatomy.envs.classic:VectorPendulum",
+    max_episode_steps=200,
+)
+gymnasium.register(
+    "anatomy/Acrobot-v1",
+    entry_point="gymnasium.envs.classic_control.acrobot:AcrobotEnv",
+    vector_entry_point="anatomy.envs.classic:VectorAcrobot",
+    max_episode_steps=500,
+    reward_threshold=-100.0,
+)
+
+__all__ = ["Actors", "evaluate_policy", "make_envs"]

@@ -1,0 +1,151 @@
+"""Policy × environment → Rollout."""
+
+from __future__ import annotations
+
+import math
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from anatomy.models.actor_critic import ActorCritic
+from anatomy.rollout import Rollout
+
+
+def make_envs(name: str, count: int) -> VectorEnv:
+    """Return `count` copies of a gymnasium environment, stepped as arrays where it knows how.
+
+    Raises ValueError for a name that gymnasium does not know.
+    """
+    try:
+        return gymnasium.make_vec(name, num_envs=count)
+    except gymnasium.error.UnregisteredEnv as error:
+        raise ValueError(
+            f"unknown environment {name!r}: gymnasium says {str(error).rstrip('.')}. "
+            "Try 'CartPole-v1', 'anatomy/Pendulum-v1' or 'anatomy/Acrobot-v1'."
+        ) from error
+
+
+class Actors:
+    """The N actors of PPO's Algorithm 1: copies of an environment that a policy acts in.
+
+    They stay where they are between rollouts, so an episode may begin in one
+    rollout and end in the next. `episode_returns` collects the undiscounted
+    return of every episode that ended, in order; `steps` counts the steps that
+    were real, not resets.
+    """
+
+    def __init__(
+        self, env: str | VectorEnv, count: int = 32, *, seed: int, reward_scale: float = 1.0
+    ) -> None:
+        self.envs = make_envs(env, count) if isinstance(env, str) else env
+        mode = self.envs.metadata.get("autoreset_mode")
+        if mode not in (None, AutoresetMode.NEXT_STEP):
+            raise ValueError(
+                f"these actors need autoreset mode NEXT_STEP, the environment uses {mode}"
+            )
+        self.count = self.envs.num_envs
+        self.reward_scale = reward_scale
+        self.episode_returns: list[float] = []
+        self.steps = 0
+        self._observations, _ = self.envs.reset(seed=seed)
+        self._ended = np.zeros(self.count, dtype=bool)
+        self._returns = np.zeros(self.count)
+        space = self.envs.single_action_space
+        self._bounds = (space.low, space.high) if isinstance(space, gymnasium.spaces.Box) else None
+
+    def recent_return(self, episodes: int = 100) -> float:
+        """Mean return of the last `episodes` finished episodes; NaN while there are fewer."""
+        if len(self.episode_returns) < episodes:
+            return math.nan
+        return float(np.mean(self.episode_returns[-episodes:]))
+
+    @torch.no_grad()
+    def run(self, policy: ActorCritic, steps: int, generator: torch.Generator) -> Rollout:
+        """Act for `steps` steps with every copy; return the record, (B, T) = (N, steps).
+
+        Only the actor runs while acting. Values and log-probabilities follow in
+        one batched pass over everything that was seen.
+        """
+        device = next(policy.parameters()).device
+        noise = policy.noise(
+            (steps, self.count), generator
+        )  # all randomness of the rollout, at once
+        observations, actions, rewards, terminated, truncated, mask = [], [], [], [], [], []
+        for t in range(steps):
+            observations.append(torch.as_tensor(self._observations, dtype=torch.float32))
+            mask.append(torch.as_tensor(~self._ended))
+            action = policy.act(observations[t].to(device), noise[t]).cpu()
+            actions.append(action)
+            reward, end, cut = self._step(action.numpy())
+            rewards.append(torch.as_tensor(reward, dtype=torch.float32))
+            terminated.append(torch.as_tensor(end))
+            truncated.append(torch.as_tensor(cut))
+        observations.append(torch.as_tensor(self._observations, dtype=torch.float32))
+
+        seen = torch.stack(observations, dim=1).to(device)  # (N, T + 1, O)
+        taken = torch.stack(actions, dim=1).to(device)  # (N, T, ...)
+        logprobs, _ = policy.action_logprobs(seen[:, :-1], taken)
+        values = policy.values(seen)  # (N, T + 1)
+        record = Rollout(
+            observations=seen[:, :-1],
+            actions=taken,
+            logprobs=logprobs,
+            values=values[:, :-1],
+            last_values=values[:, -1],
+            rewards=torch.stack(rewards, dim=1).to(device) * self.reward_scale,
+            terminated=torch.stack(terminated, dim=1).to(device),
+            truncated=torch.stack(truncated, dim=1).to(device),
+            mask=torch.stack(mask, dim=1).to(device),
+        )
+        self.steps += int(record.mask.sum())
+        return record
+
+    def _step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Step every copy once and keep the books of episodes."""
+        if self._bounds is not None:  # the environment sees the bounded action, log π the drawn one
+            action = np.clip(action, *self._bounds)
+        self._observations, reward, terminated, truncated, _ = self.envs.step(action)
+        self._returns += reward
+        self._ended = terminated | truncated
+        if self._ended.any():
+            self.episode_returns += self._returns[self._ended].tolist()
+            self._returns[self._ended] = 0.0
+        return reward, terminated, truncated
+
+
+@torch.no_grad()
+def evaluate_policy(
+    policy: ActorCritic, env: str, *, episodes: int = 32, seed: int, greedy: bool = True
+) -> np.ndarray:
+    """Return the undiscounted returns (episodes,) of one fresh episode per copy.
+
+    One episode per copy, because counting the first `episodes` to finish would
+    favour short ones. `greedy` takes the most likely action instead of drawing.
+    """
+    envs = make_envs(env, episodes)
+    device = next(policy.parameters()).device
+    generator = torch.Generator(device).manual_seed(seed)
+    bounds = (
+        envs.single_action_space
+        if isinstance(envs.single_action_space, gymnasium.spaces.Box)
+        else None
+    )
+    observations, _ = envs.reset(seed=seed)
+    returns, alive = np.zeros(episodes), np.ones(episodes, dtype=bool)
+    while alive.any():
+        seen = torch.as_tensor(observations, dtype=torch.float32, device=device)
+        action = (
+            policy.greedy(seen)
+            if greedy
+            else policy.act(seen, policy.noise((episodes,), generator))
+        )
+        moves = action.cpu().numpy()
+        if bounds is not None:
+            moves = np.clip(moves, bounds.low, bounds.high)
+        observations, rewards, terminated, truncated, _ = envs.step(moves)
+        returns += np.where(alive, rewards, 0.0)
+        alive &= ~(terminated | truncated)
+    envs.close()
+    return returns

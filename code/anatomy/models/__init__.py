@@ -1,0 +1,1 @@
+"""Networks, from an actor-critic on four numbers to transformers."""

@@ -1,0 +1,138 @@
+"""Where computation runs and where randomness comes from.
+
+Only this module chooses a device or a precision. Everything else follows the
+device of the tensors it is given.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+
+import torch
+from torch import Tensor
+
+DEVICE_VARIABLE = "ANATOMY_DEVICE"
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """Return the device to run on: `name`, else $ANATOMY_DEVICE, else cuda, mps or cpu.
+
+    Raises ValueError for a name that torch does not know and RuntimeError for a
+    device that this machine does not have.
+    """
+    name = name or os.environ.get(DEVICE_VARIABLE) or "auto"
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, present in available.items() if present))
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in available:
+        raise ValueError(
+            f"unknown device {name!r}: use 'auto', 'cuda', 'cuda:1', 'mps' or 'cpu' "
+            f"(as an argument or in ${DEVICE_VARIABLE})"
+        )
+    if not available[device.type] or (
+        device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    ):
+        present = ", ".join(kind for kind, there in available.items() if there)
+        raise RuntimeError(f"device {name!r} is not on this machine; it has: {present}")
+    return device
+
+
+def make_generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a random generator with its own stream, independent of the global one.
+
+    CPU and GPU generators with the same seed draw different numbers.
+    """
+    return torch.Generator(device=device).manual_seed(seed)
+
+
+@contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Seed the global generator for the weights made inside, and restore it afterwards.
+
+    torch's initialisers draw from the global generator; this is the one place
+    that touches it:
+
+        with initial_weights(seed):
+            policy = CategoricalActorCritic(4, 2)
+    """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
+
+
+@cache
+def _cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 matrices in hardware."""
+    has = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return bool(has())
+
+
+def half_precision(device: torch.device | str) -> torch.dtype | None:
+    """Return bfloat16 where `device` multiplies it in hardware, else None."""
+    kind = torch.device(device).type
+    if kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    if kind == "cpu" and _cpu_has_bf16():
+        return torch.bfloat16
+    return None
+
+
+def autocast(device: torch.device | str, *, enabled: bool = True) -> AbstractContextManager[None]:
+    """Run matrix products in bfloat16 where the device has it; change nothing elsewhere."""
+    dtype = half_precision(device) if enabled else None
+    if dtype is None:
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, dtype=dtype)
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Use only kernels whose result does not depend on scheduling, inside the block.
+
+    An operation without such a kernel raises RuntimeError instead of quietly
+    varying. On a GPU, cuBLAS needs CUBLAS_WORKSPACE_CONFIG=:4096:8 set before
+    the first product; it is set here when absent.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def require_same_device(**tensors: Tensor) -> torch.device:
+    """Return the one device that all `tensors` share; raise ValueError naming those that differ."""
+    devices = {name: tensor.device for name, tensor in tensors.items()}
+    if len(set(devices.values())) > 1:
+        where = ", ".join(f"{name} on {device}" for name, device in devices.items())
+        raise ValueError(
+            f"tensors on different devices: {where}; move them to one with .to(device)"
+        )
+    return next(iter(devices.values()))
+
+
+def require_same_shape(**tensors: Tensor) -> torch.Size:
+    """Return the one shape that all `tensors` share; raise ValueError naming those that differ.
+
+    Broadcasting a (B, 1) against a (B,) silently makes (B, B): the classic bug
+    that no error message reports.
+    """
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        which = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+        raise ValueError(f"shapes must be equal: {which}")
+    require_same_device(**tensors)
+    return next(iter(shapes.values()))
