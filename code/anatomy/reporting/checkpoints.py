@@ -1,0 +1,152 @@
+"""Checkpoints: safetensors for the numbers, JSON beside them for what they mean.
+
+A checkpoint is one `.safetensors` file whose header carries the JSON. It is
+written atomically and checked on loading, and nothing in it can execute.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from anatomy.reporting.receipts import replace_file
+from anatomy.version import __version__
+
+FORMAT = "anatomy-checkpoint"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used, and why, in one sentence."""
+
+
+def save_checkpoint(
+    path: str | Path,
+    module: nn.Module,
+    *,
+    config: Any,
+    seed: int,
+    step: int = 0,
+    optimizer: torch.optim.Optimizer | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the module's weights, and the optimizer's state when given, with what made them."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    meta: dict[str, Any] = {
+        "format": FORMAT,
+        "version": __version__,
+        "module": type(module).__name__,
+        "config": as_json(config),
+        "seed": seed,
+        "step": step,
+        "extra": dict(extra or {}),
+    }
+    if optimizer is not None:
+        state = optimizer.state_dict()
+        meta["optimizer"] = {"name": type(optimizer).__name__, "groups": state["param_groups"]}
+        for index, slots in state["state"].items():
+            for slot, value in slots.items():
+                tensors[f"optimizer.{index}.{slot}"] = torch.as_tensor(value)
+    # a copy each: safetensors refuses tensors that share memory (tied embeddings)
+    whole = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    replace_file(path, save(whole, metadata={FORMAT: json.dumps(meta)}))
+    return path
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return all tensors and the JSON of a checkpoint; CheckpointError when it is not one."""
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if FORMAT not in header:
+                raise CheckpointError(
+                    f"{path} holds tensors but was not written by this course; "
+                    "load its weights with safetensors instead"
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or not a safetensors file ({error}); delete it and train again"
+        ) from None
+    return tensors, json.loads(header[FORMAT])
+
+
+def load_checkpoint(
+    path: str | Path,
+    module: nn.Module,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    config: Any = None,
+) -> dict[str, Any]:
+    """Load weights (and optimizer state) in place; return the checkpoint's JSON.
+
+    Everything is checked before anything is changed. With `config`, a checkpoint
+    made under another configuration is refused.
+    """
+    tensors, meta = read_checkpoint(path)
+    if meta["module"] != type(module).__name__:
+        raise CheckpointError(f"{path} holds a {meta['module']}, not a {type(module).__name__}")
+    if config is not None and meta["config"] != as_json(config):
+        different = _first_difference(meta["config"], as_json(config))
+        raise CheckpointError(f"{path} was made with another configuration: {different}")
+    weights = {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}
+    expected = module.state_dict()
+    for name in expected.keys() | weights.keys():
+        if name not in weights or name not in expected:
+            where = "lacks" if name not in weights else "has an unknown"
+            raise CheckpointError(f"{path} {where} weight {name!r}")
+        if weights[name].shape != expected[name].shape:
+            raise CheckpointError(
+                f"{path}: weight {name!r} is {tuple(weights[name].shape)}, "
+                f"this model needs {tuple(expected[name].shape)}"
+            )
+    state = _optimizer_state(path, tensors, meta, optimizer)
+    module.load_state_dict(weights)
+    if optimizer is not None:
+        optimizer.load_state_dict(state)
+    return meta
+
+
+def _optimizer_state(
+    path: str | Path,
+    tensors: Mapping[str, Tensor],
+    meta: Mapping[str, Any],
+    optimizer: torch.optim.Optimizer | None,
+) -> dict[str, Any]:
+    if optimizer is None:
+        return {}
+    stored = meta.get("optimizer")
+    if stored is None or stored["name"] != type(optimizer).__name__:
+        found = "no optimizer state" if stored is None else f"the state of {stored['name']}"
+        raise CheckpointError(f"{path} holds {found}, not that of {type(optimizer).__name__}")
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, slot = name.split(".", 2)
+            slots.setdefault(int(index), {})[slot] = tensor
+    return {"state": slots, "param_groups": stored["groups"]}
+
+
+def as_json(config: Any) -> Any:
+    """A configuration as JSON holds it: a dataclass becomes a dictionary, a tuple a list."""
+    plain = asdict(config) if is_dataclass(config) and not isinstance(config, type) else config
+    return json.loads(json.dumps(plain))
+
+
+def _first_difference(stored: Any, wanted: Any) -> str:
+    if not (isinstance(stored, dict) and isinstance(wanted, dict)):
+        return f"{stored!r}, not {wanted!r}"
+    name = next(n for n in stored | wanted if stored.get(n) != wanted.get(n))
+    return f"{name} is {stored.get(name)!r} there and {wanted.get(name)!r} here"

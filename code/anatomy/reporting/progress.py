@@ -1,0 +1,25 @@
+"""A progress bar with an honest estimate, silent where nobody watches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+PROGRESS_VARIABLE = "ANATOMY_PROGRESS"
+
+
+def progress(
+    items: Iterable[Item], description: str = "", *, total: int | None = None
+) -> Iterator[Item]:
+    """Yield `items` behind a tqdm bar; `ANATOMY_PROGRESS=off` makes it silent, as in the site build.
+
+    The bar disappears when done, so that a notebook keeps its results and not its noise.
+    """
+    if os.environ.get(PROGRESS_VARIABLE, "").lower() in ("off", "0", "no"):
+        yield from items
+        return
+    from tqdm.auto import tqdm
+
+    yield from tqdm(items, desc=description, total=total, leave=False, dynamic_ncols=True)
