@@ -1,0 +1,1 @@
+"""Reinforcement learning from human feedback: PPO on another environment, the text."""
