@@ -38,6 +38,10 @@ class _Record:
             found = tuple(tensors[field].shape)
             if found != shape:
                 raise ValueError(f"{name}.{field} must be (B, T) = {tuple(shape)}, got {found}")
+        for field in ("terminated", "truncated", "mask"):
+            # ~1 is −2 for an integer: a flag of another type would corrupt GAE silently
+            if field in tensors and tensors[field].dtype != torch.bool:
+                raise TypeError(f"{name}.{field} must be bool, got {tensors[field].dtype}")
         for field in self._rows:
             found = tuple(tensors[field].shape)
             if found[:1] != shape[:1]:

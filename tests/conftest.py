@@ -1,0 +1,102 @@
+"""What several tests draw from: seeded generators and records with random ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from anatomy.rollout import Batch, Rollout
+
+
+class Experience(NamedTuple):
+    """The arguments of `gae` and its kin, in their order."""
+
+    rewards: Tensor
+    values: Tensor
+    last_values: Tensor
+    terminated: Tensor
+    truncated: Tensor
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(20170720)
+
+
+@pytest.fixture
+def experience() -> Callable[..., Experience]:
+    """Random (B, T) experience in float64, with about the given share of ends of each kind."""
+
+    def make(seed: int, batch: int = 3, steps: int = 9, ends: float = 0.15) -> Experience:
+        g = torch.Generator().manual_seed(seed)
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=g, dtype=torch.float64)
+
+        draw = torch.rand(batch, steps, generator=g)
+        return Experience(
+            rewards=normal(batch, steps),
+            values=normal(batch, steps),
+            last_values=normal(batch),
+            terminated=draw < ends,
+            truncated=(draw > 1 - ends) | (draw < ends / 3),  # sometimes both at once
+        )
+
+    return make
+
+
+@pytest.fixture
+def rollout() -> Callable[..., Rollout]:
+    """A valid Rollout of zeros; keywords replace fields."""
+
+    def make(batch: int = 2, steps: int = 3, **fields: Tensor) -> Rollout:
+        zeros, no = torch.zeros(batch, steps), torch.zeros(batch, steps, dtype=torch.bool)
+        plain = {
+            "observations": torch.zeros(batch, steps, 4),
+            "actions": torch.zeros(batch, steps, dtype=torch.int64),
+            "logprobs": zeros,
+            "values": zeros,
+            "last_values": torch.zeros(batch),
+            "rewards": zeros,
+            "terminated": no,
+            "truncated": no,
+            "mask": ~no,
+        }
+        return Rollout(**{**plain, **fields})
+
+    return make
+
+
+@pytest.fixture
+def batch() -> Callable[..., Batch]:
+    """A valid Batch with random numbers and discrete actions; keywords replace fields."""
+
+    def make(
+        rows: int = 8, steps: int = 1, *, actions: int = 3, seed: int = 0, **fields: Tensor
+    ) -> Batch:
+        g = torch.Generator().manual_seed(seed)
+
+        def normal() -> Tensor:
+            return torch.randn(rows, steps, generator=g)
+
+        plain = {
+            "observations": torch.randn(rows, steps, 4, generator=g),
+            "actions": torch.randint(actions, (rows, steps), generator=g),
+            "old_logprobs": -normal().abs() - 0.1,
+            "old_values": normal(),
+            "advantages": normal(),
+            "returns": normal(),
+            "mask": torch.ones(rows, steps, dtype=torch.bool),
+        }
+        return Batch(**{**plain, **fields})
+
+    return make
