@@ -60,10 +60,28 @@ def test_extreme_values_stay_finite():
     assert torch.isfinite(whiten(values, mask)).all()
 
 
-@pytest.mark.parametrize("constant", [0.0, 1.0, -3.5])
-def test_equal_values_whiten_to_zero_not_to_nan(constant):
-    values = torch.full((2, 8), constant)
-    assert torch.equal(whiten(values, torch.ones(2, 8, dtype=torch.bool)), torch.zeros(2, 8))
+@pytest.mark.parametrize("constant", [0.0, 1.0, -3.5, 0.1, 7.7, 1e6 / 7, 1e-12])
+@pytest.mark.parametrize("count", [1, 7, 1000, 4096])
+def test_equal_values_have_no_variance_and_whiten_to_zero(constant, count):
+    """The mean of equal floats is rounded; divided by a std of that size it would become ±1."""
+    values, mask = torch.full((1, count), constant), torch.ones(1, count, dtype=torch.bool)
+    assert masked_variance(values, mask).item() == 0.0
+    assert torch.equal(whiten(values, mask), torch.zeros(1, count))
+    torch.testing.assert_close(whiten(values, mask, shift_mean=False), values)
+
+
+def test_values_far_from_zero_are_still_whitened():
+    values = 1000 + torch.tensor([[-1.0, 1.0, -1.0, 1.0]])
+    white = whiten(values, torch.ones(1, 4, dtype=torch.bool))
+    torch.testing.assert_close(white, torch.tensor([[-1.0, 1.0, -1.0, 1.0]]))
+
+
+def test_nan_among_the_counted_values_is_not_hidden():
+    values = torch.tensor([[1.0, math.nan, 2.0]])
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    assert masked_mean(values, mask).isnan()
+    assert masked_variance(values, mask).isnan()
+    assert whiten(values, mask).isnan().all()
 
 
 def test_an_all_false_mask_is_an_error_not_a_zero():

@@ -28,19 +28,25 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def masked_variance(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean squared deviation from the masked mean (divides by n, not n − 1): a scalar."""
+    """Mean squared deviation from the masked mean (divides by n, not n − 1): a scalar.
+
+    Exactly 0 for equal values, whose mean may be off by a rounding error.
+    """
     mean = masked_mean(values, mask)
-    return masked_mean((values - mean).square(), mask)
+    variance = masked_mean((values - mean).square(), mask)
+    rounding = 4 * torch.finfo(values.dtype).eps * mean
+    return torch.where(variance <= rounding.square(), 0.0, variance)
 
 
 def whiten(values: Tensor, mask: Tensor, *, shift_mean: bool = True, eps: float = 1e-8) -> Tensor:
     """(x − mean) / std with the statistics of the masked elements; (B, T) → (B, T), 0 elsewhere.
 
     `shift_mean=False` keeps the mean, as for rewards whose sign carries meaning.
+    Equal values are not spread apart: they become 0 (or stay their mean).
     """
     mean = masked_mean(values, mask)
     std = masked_variance(values, mask).sqrt()
-    whitened = (values - mean) / (std + eps)
+    whitened = torch.where(std == 0, 0.0, (values - mean) / (std + eps))
     if not shift_mean:
         whitened = whitened + mean
     return torch.where(mask, whitened, 0.0)
