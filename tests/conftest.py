@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
-
 from anatomy.rollout import Batch, Rollout
+from torch import Tensor
 
 
 class Experience(NamedTuple):

@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-
 from anatomy.estimators import (
     discounted_returns,
     effective_sample_share,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from anatomy import runtime
 
 
@@ -125,8 +124,11 @@ def test_autocast_uses_bf16_only_where_the_hardware_multiplies_it(monkeypatch):
 def test_deterministic_restores_the_setting_it_found(before):
     torch.use_deterministic_algorithms(before)
     try:
+        with runtime.deterministic():
+            inside = torch.are_deterministic_algorithms_enabled()
+        assert inside
+        assert torch.are_deterministic_algorithms_enabled() is before
         with pytest.raises(KeyError), runtime.deterministic():
-            assert torch.are_deterministic_algorithms_enabled()
             raise KeyError
         assert torch.are_deterministic_algorithms_enabled() is before
     finally:
