@@ -1,0 +1,205 @@
+"""Exercise 1: GAE with episode ends inside the batch, and the exponent that PPO misprints."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from anatomy.classroom.case import Case, Inputs, given
+from anatomy.classroom.exercise import Exercise, WrongAnswer
+from anatomy.estimators import gae
+
+REWARDS = [[1.0, 0.0, 2.0]]
+VALUES = [[0.5, 1.0, 0.5]]
+LAST_VALUES = [1.0]
+NEVER = [[False, False, False]]
+IN_THE_MIDDLE = [[False, True, False]]
+AT_THE_EDGE = [[False, False, True]]
+
+
+def random_record(
+    generator: torch.Generator, *, ends: bool, gamma: float = 0.97, gae_lambda: float = 0.8
+) -> Inputs:
+    """Four actors, twelve steps; an end at about a third of them, never both kinds at once."""
+    shape = (4, 12)
+    rewards, values = torch.randn(2, *shape, generator=generator)
+    die = torch.rand(shape, generator=generator)
+    terminated, truncated = (die < 0.15) & ends, (die > 0.85) & ends
+    last_values = torch.randn(4, generator=generator)
+    return Inputs(
+        (rewards, values, last_values, terminated, truncated),
+        {"gamma": gamma, "gae_lambda": gae_lambda},
+    )
+
+
+def wrong_gae(
+    rewards: Tensor,
+    values: Tensor,
+    last_values: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+    *,
+    gamma: float,
+    gae_lambda: float,
+    mistake: str,
+) -> Tensor:
+    """GAE as printed in the package, except for one mistake."""
+    nowhere, ends = torch.zeros_like(terminated), terminated | truncated
+    worthless = {"worthless after both": ends, "worth something after both": nowhere}
+    cut = {"never cut": nowhere, "cut at terminations": terminated, "cut at truncations": truncated}
+    decay = {"γ only": gamma, "λ only": gae_lambda}.get(mistake, gamma * gae_lambda)
+    edge = torch.zeros_like(last_values) if mistake == "nothing after the edge" else last_values
+
+    next_values = torch.cat([values[:, 1:], edge[:, None]], dim=1)
+    next_values = torch.where(worthless.get(mistake, terminated), 0.0, next_values)
+    deltas = rewards + gamma * next_values - values
+    if mistake == "printed exponent":
+        deltas[:, -1] *= decay**2
+    if mistake == "no critic":
+        deltas = rewards
+    continues = decay * (~cut.get(mistake, ends)).float()
+    advantages, following = torch.empty_like(deltas), torch.zeros_like(last_values)
+    for t in reversed(range(deltas.shape[1])):
+        following = deltas[:, t] + continues[:, t] * following
+        advantages[:, t] = following
+    return advantages
+
+
+def mistaken(mistake: str, explanation: str) -> WrongAnswer:
+    return WrongAnswer(explanation, partial(wrong_gae, mistake=mistake))
+
+
+GAE = Exercise(
+    id="ppo.gae",
+    title="Generalised advantage estimation",
+    points=3,
+    reference=gae,
+    cases=(
+        Case(
+            "one step: r + γ V(s₁) − V(s₀)",
+            given([[1.0]], [[0.5]], [2.0], [[False]], [[False]], gamma=0.9, gae_lambda=0.8),
+            "With a single step there is one TD error, and last_values is the value after it.",
+            expected=[[2.3]],
+        ),
+        Case(
+            "three steps, no end",
+            given(REWARDS, VALUES, LAST_VALUES, NEVER, NEVER, gamma=0.9, gae_lambda=0.5),
+            "The TD errors are 1.4, −0.55, 2.4. Each step back in time multiplies by γλ = 0.45.",
+            expected=[[1.6385, 0.53, 2.4]],
+        ),
+        Case(
+            "a termination in the middle",
+            given(REWARDS, VALUES, LAST_VALUES, IN_THE_MIDDLE, NEVER, gamma=0.9, gae_lambda=0.5),
+            "After a termination the future is worth 0, and the next step is another episode.",
+            expected=[[0.95, -1.0, 2.4]],
+        ),
+        Case(
+            "a truncation in the middle",
+            given(REWARDS, VALUES, LAST_VALUES, NEVER, IN_THE_MIDDLE, gamma=0.9, gae_lambda=0.5),
+            "A truncated step keeps γ V(s_{t+1}), the future it did not see. Only the sum stops.",
+            expected=[[1.1525, -0.55, 2.4]],
+        ),
+        Case(
+            "a termination at the record's edge",
+            given(REWARDS, VALUES, LAST_VALUES, AT_THE_EDGE, NEVER, gamma=0.9, gae_lambda=0.5),
+            "last_values is V(s_T); the task ended before s_T, so it must not be used.",
+            expected=[[1.45625, 0.125, 1.5]],
+        ),
+        Case(
+            "λ = 0: the TD errors themselves",
+            lambda generator: random_record(generator, ends=True, gae_lambda=0.0),
+            "At λ = 0 the sum has one term.",
+        ),
+        Case(
+            "λ = 1: return minus value",
+            lambda generator: random_record(generator, ends=False, gae_lambda=1.0),
+            "At λ = 1 the values inside the sum cancel: discounted rewards + γᵏ V(s_T) − V(s_t).",
+        ),
+        Case(
+            "four actors, ends of both kinds at different times",
+            lambda generator: random_record(generator, ends=True),
+            "Compare with the double sum Σ_k (γλ)^k δ_{t+k}, stopped at the first end, row by row.",
+        ),
+    ),
+    wrong_answers=(
+        mistaken(
+            "worthless after both",
+            "You stopped the bootstrap at the truncation. A truncated episode had a future: "
+            "its δ keeps γ V(s_{t+1}). Only `terminated` makes the future worth 0.",
+        ),
+        mistaken(
+            "worth something after both",
+            "You bootstrap after a termination. The task has ended there: V(s_{t+1}) belongs to "
+            "another episode, and the future is worth 0.",
+        ),
+        mistaken(
+            "never cut",
+            "Your sum runs across the ends, so one episode is credited with the next one's luck.",
+        ),
+        mistaken(
+            "cut at terminations",
+            "Your sum stops at terminations only. Another episode follows a truncation too.",
+        ),
+        mistaken(
+            "cut at truncations",
+            "Your sum stops at truncations only. Another episode follows a termination too.",
+        ),
+        mistaken("γ only", "Your sum decays by γ instead of γλ: that is GAE at λ = 1."),
+        mistaken(
+            "λ only", "Your sum decays by λ instead of γλ: future TD errors are discounted too."
+        ),
+        mistaken(
+            "nothing after the edge",
+            "You did not use last_values: the record's edge is not the end of the task.",
+        ),
+        mistaken(
+            "printed exponent",
+            "Your last term carries (γλ)^{T−t+1}, as PPO's eq. 11 prints it. It is (γλ)^{T−t−1}: "
+            "see errata E1.",
+        ),
+        mistaken(
+            "no critic", "You summed rewards. GAE sums the TD errors δ_t, which use the values."
+        ),
+    ),
+)
+
+
+def right_exponent(T: int, t: int) -> int:
+    """The power of γλ with which δ_{T−1} enters Â_t: one factor for each step from t to T − 1."""
+    return T - t - 1
+
+
+EXPONENT = Exercise(
+    id="ppo.exponent",
+    title="Which exponent?",
+    points=1,
+    reference=right_exponent,
+    cases=(
+        Case(
+            "T = 5, t = 4: the last step",
+            given(5, 4),
+            "Â_{T−1} is δ_{T−1}, with no factor at all.",
+            expected=0,
+        ),
+        Case("T = 5, t = 3: one step earlier", given(5, 3), "Â_3 = δ_3 + γλ δ_4.", expected=1),
+        Case("T = 5, t = 1", given(5, 1), "Count the steps from t to T − 1.", expected=3),
+        Case("T = 128, t = 0", given(128, 0), "Count the steps from t to T − 1.", expected=127),
+    ),
+    wrong_answers=(
+        WrongAnswer(
+            "T − t + 1 is what PPO's eq. 10 and 11 print (errata E1). At t = T − 1 it gives 2, "
+            "but Â_{T−1} = δ_{T−1} has no factor.",
+            lambda T, t: T - t + 1,
+        ),
+        WrongAnswer(
+            "T − t is the power of γ that V(s_T) carries. δ_{T−1} lies one step before it.",
+            lambda T, t: T - t,
+        ),
+        WrongAnswer("T − 1 is right for t = 0 only: count from t.", lambda T, t: T - 1),
+        WrongAnswer(
+            "t − T + 1 counts backwards; the power cannot be negative.", lambda T, t: t - T + 1
+        ),
+    ),
+)
