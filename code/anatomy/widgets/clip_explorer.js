@@ -73,8 +73,9 @@ class ClipExplorer extends Explorer {
     table { margin-top: 14px; }
     th, td { padding: 0 6px; text-align: right; font-weight: 400; height: 34px; }
     thead th { color: var(--muted); font-size: 13px; border-bottom: 1px solid var(--line); }
-    th:first-child { text-align: left; padding: 0; }
-    tr.group th { color: var(--muted); font-size: 13px; padding: 10px 0 2px 8px; height: auto; }
+    th, td { white-space: nowrap; }
+    th:first-child { text-align: left; padding: 0; } thead th:first-child { padding-left: 12px; }
+    tr.group th { color: var(--muted); font-size: 13px; padding: 10px 0 2px 12px; height: auto; }
     tr.now { background: color-mix(in srgb, var(--new) 15%, transparent); box-shadow: inset 4px 0 var(--new); }
     tr.now td, tr.now th { font-weight: 650; }
     td.least { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }
@@ -83,8 +84,8 @@ class ClipExplorer extends Explorer {
       border-radius: 0; font-weight: inherit; white-space: nowrap; }
     th button:hover { text-decoration: underline; }
     .note { color: var(--muted); font-size: 13px; margin: 6px 0 0; }
-    @container (max-width: 420px) { th, td { padding: 0 3px; } th button { padding-left: 9px; min-height: 44px; }
-      table { font-size: 13px; } }
+    @container (max-width: 420px) { th, td { padding: 0 3px; } th button { padding: 0 0 0 8px; min-height: 44px; font-size: 12.5px; }
+      table, thead th { font-size: 12px; } thead th:first-child, tr.group th { padding-left: 8px; } .head { display: none; } }
   `;
 
   build(root) {
@@ -92,7 +93,7 @@ class ClipExplorer extends Explorer {
     Object.assign(this, { advantage, clipRange, ratio });
     this.controls = {
       advantage: slider({
-        name: "Advantage", symbol: "A", min: -1.5, max: 1.5, step: 0.1, value: advantage,
+        name: "Advantage", symbol: "A", min: -1, max: 1, step: 0.1, value: advantage,
         show: (value) => signed(value, 1),
         onInput: (value) => this.set({ advantage: value }), part: "advantage",
       }),
@@ -209,7 +210,7 @@ class ClipExplorer extends Explorer {
       const values = clippedObjective(ratio, advantage, this.clipRange);
       const arrow = values.gradient === 0
         ? html("span", { class: "none" }, "0")
-        : html("span", { class: advantage > 0 ? "up" : "down" }, `${signed(values.gradient, 1)} ${advantage > 0 ? "→" : "←"}`);
+        : html("span", { class: advantage > 0 ? "up" : "down" }, signed(values.gradient, 1), html("span", { class: "head" }, advantage > 0 ? " →" : " ←"));
       const differ = Math.abs(values.unclipped - values.clipped) > CLOSE;
       const least = (value) => (differ && value === values.objective ? "least" : null);
       return html(
@@ -238,7 +239,7 @@ class ClipExplorer extends Explorer {
     this.canvas.setAttribute("height", lane + 20);
     const up = advantage >= 0;
     const x = (this.x = scale([0, RATIO_MAX], [left, right]));
-    const y = scale(up ? [-0.25, 3] : [-3, 0.25], [bottom, top]);
+    const y = scale(up ? [-0.15, 2] : [-2, 0.15], [bottom, top]);
     const low = 1 - clipRange;
     const high = 1 + clipRange;
     const now = clippedObjective(ratio, advantage, clipRange);
@@ -254,13 +255,14 @@ class ClipExplorer extends Explorer {
       [low, high].map((edge) => svg("line", { x1: x(edge), x2: x(edge), y1: top, y2: bottom, stroke: "var(--line)", "stroke-dasharray": "2 4" })),
       text(x(low) - 4, top - 10, "end", "axis", narrow ? "1−ε" : `1−ε = ${format(low)}`),
       text(x(high) + 4, top - 10, "start", "axis", narrow ? "1+ε" : `1+ε = ${format(high)}`),
-      ticks(up ? 0 : -3, up ? 3 : 0, 3).map((tick) => [
+      ticks(up ? 0 : -2, up ? 2 : 0, 2).map((tick) => [
         svg("line", { x1: left, x2: right, y1: y(tick), y2: y(tick), class: tick === 0 ? "baseline" : "gridline" }),
         text(left - 8, y(tick) + 4, "end", "axis", format(tick, 0)),
       ]),
       text(left - 8, top - 10, "start", "axis italic", "L"),
+      svg("line", { x1: x(ratio), x2: x(ratio), y1: y(now.objective), y2: lane, stroke: "var(--new)", "stroke-width": 1.2, "stroke-dasharray": "3 3" }),
       ticks(0, RATIO_MAX, narrow ? 4 : 8).map((tick) =>
-        text(x(tick), bottom + 18, "middle", "axis", tick % 1 ? format(tick, 2).replace(/0$/, "") : format(tick, 0))),
+        text(x(tick), bottom + 18, "middle", "axis halo", tick % 1 ? format(tick, 2).replace(/0$/, "") : format(tick, 0))),
       // The two candidates, then the smaller of them.
       line([[0, 0], [RATIO_MAX, RATIO_MAX * advantage]], { stroke: "var(--old)", "stroke-width": 1.6, "stroke-dasharray": "7 5" }),
       line([[0, low * advantage], [low, low * advantage], [high, high * advantage], [RATIO_MAX, high * advantage]],
@@ -273,10 +275,9 @@ class ClipExplorer extends Explorer {
     if (advantage !== 0) {
       const gap = 16;
       const flatEnd = y((up ? high : low) * advantage);
-      const slopeEnd = up ? y(1.82 * advantage) : y(0.22 * advantage);
       if (up) {
         parts.push(
-          text(x(1.82) - 12, Math.min(slopeEnd - 4, flatEnd - 12), "end", "halo", "ρA, not clipped"),
+          text(x(1.82) - 12, Math.min(y(1.82 * advantage) - 4, flatEnd - 12), "end", "halo", "ρA, not clipped"),
           text(right, flatEnd + gap + 4, "end", "halo", svg("tspan", { "font-weight": 650, fill: "var(--new-text)" }, "min of both")),
           text(left + 8, y(low * advantage) - 8, "start", "halo", "clip(ρ)A"),
         );
@@ -284,7 +285,7 @@ class ClipExplorer extends Explorer {
         parts.push(
           text(left + 8, Math.max(flatEnd + gap + 4, y(0) + 2 * gap), "start", "halo", svg("tspan", { "font-weight": 650, fill: "var(--new-text)" }, "min of both")),
           text(right, y(high * advantage) - 8, "end", "halo", "clip(ρ)A"),
-          text(x(0.16) + 16, Math.max(y(0.16 * advantage) - 2, y(0) + 14) , "start", "halo", "ρA, not clipped"),
+          text(x(0.4) + 8, Math.max(y(0.4 * advantage) - 5, y(0) + 15), "start", "halo", "ρA, not clipped"),
         );
       }
     } else {
@@ -294,7 +295,7 @@ class ClipExplorer extends Explorer {
     // Where the gradient pushes ρ from each place: arrows, and dots where nothing pushes.
     const colour = up ? "var(--good)" : "var(--bad)";
     parts.push(
-      text(left - 32, lane - 24, "start", "axis", narrow ? "Push of the gradient on ρ" : "Push of the gradient on ρ (dots: none)"),
+      text(left - 32, lane - 24, "start", "axis halo", narrow ? "Push of the gradient on ρ" : "Push of the gradient on ρ (dots: none)"),
       range(21).map((index) => {
         const rho = index / 10;
         const { gradient } = value(rho);
@@ -305,22 +306,25 @@ class ClipExplorer extends Explorer {
           svg("line", { x1: x(rho) - sign * 4, x2: x(rho) + sign * 2, y1: lane, y2: lane, stroke: colour, "stroke-width": 1.6 }),
           arrowHead(x(rho) + sign * 6, lane, sign, 6, { fill: colour }));
       }),
-      svg("line", { x1: x(ratio), x2: x(ratio), y1: y(now.objective), y2: lane, stroke: "var(--new)", "stroke-width": 1.2, "stroke-dasharray": "3 3" }),
     );
     if (now.gradient === 0) {
       parts.push(svg("circle", { cx: x(ratio), cy: lane, r: 6, fill: "var(--paper)", stroke: "currentColor", "stroke-width": 2.5 }));
     } else {
       const sign = Math.sign(now.gradient);
-      const length = 14 + 16 * Math.abs(now.gradient);
+      const length = 12 + 20 * Math.abs(now.gradient);
       parts.push(
         svg("line", { x1: x(ratio), x2: x(ratio) + sign * length, y1: lane, y2: lane, stroke: colour, "stroke-width": 5 }),
         arrowHead(x(ratio) + sign * (length + 11), lane, sign, 15, { fill: colour }),
       );
     }
     const label = now.gradient === 0 ? "gradient 0" : `gradient ${signed(now.gradient, 1)}`;
+    // Beside the point, on the side where no line runs.
+    const flat = now.gradient === 0 && advantage !== 0;
     const side = ratio > 1 ? -1 : 1;
+    const crowded = up ? x(ratio) > right - 84 : x(ratio) < left + 88;
+    const lift = flat ? (crowded ? 40 : 26) : up === ratio > 1 ? -14 : 26;
     parts.push(
-      text(clamp(x(ratio) + side * 14, left, right), y(now.objective) + (up ? -14 : 26), side > 0 ? "start" : "end", "halo",
+      text(x(ratio) + side * 14, Math.min(y(now.objective) + lift, bottom - 5), side > 0 ? "start" : "end", "halo",
         svg("tspan", { "font-weight": 650 }, `ρ = ${format(ratio)}`), `, ${label}`),
     );
     this.plot.replaceChildren(...parts.flat(3).filter(Boolean));

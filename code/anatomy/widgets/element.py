@@ -42,12 +42,10 @@ class Element:
 
 @cache
 def module_source(name: str) -> str:
-    """Return the ES module `name`.js with the shared kit in front, as one module without imports."""
+    """Return the ES module `name`.js joined with the shared kit into one, without imports."""
     folder = resources.files("anatomy.widgets")
     kit = (folder / "kit.js").read_text(encoding="utf-8")
-    module, imports = _KIT_IMPORT.subn(
-        "", (folder / f"{name}.js").read_text(encoding="utf-8")
-    )
+    module, imports = _KIT_IMPORT.subn("", (folder / f"{name}.js").read_text(encoding="utf-8"))
     source = f"{kit}\n{module}"
     if imports != 1 or "</script" in source.lower():
         raise ValueError(f"{name}.js must import kit.js once and must not close a script element")

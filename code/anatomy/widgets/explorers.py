@@ -29,7 +29,7 @@ def clip_explorer(
 
     Schulman et al. (2017), eq. 7 and figure 1. The arguments are where it starts.
     """
-    _require(-1.5 <= advantage <= 1.5, f"advantage must lie in [−1.5, 1.5], got {advantage}")
+    _require(-1 <= advantage <= 1, f"advantage must lie in [−1, 1], got {advantage}")
     _require(0.05 <= clip_range <= 0.5, f"clip_range must lie in [0.05, 0.5], got {clip_range}")
     _require(0 <= ratio <= 2, f"ratio must lie in [0, 2], got {ratio}")
     text = (

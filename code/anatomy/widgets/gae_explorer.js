@@ -63,13 +63,13 @@ export function explain(episode, gamma, lambda, t) {
   const tail = ends
     ? episode.end === "terminated"
       ? `The sum stops at step ${last}, and nothing is added behind it: the task is over, so ${behind} counts as 0.`
-      : `The sum stops at step ${last}, because what follows is another episode; the future that the clock cut off is still worth γ${behind}.`
+      : `The sum stops at step ${last}, because what follows is another episode; the future that the clock cut off still counts, as γ${behind} in the last TD error.`
     : `The record's edge after step ${last} works like a truncation: γ${behind} stands for what was not seen.`;
   if (lambda === 0 || count === 1) {
     return `${lambda === 0 ? "λ = 0" : "One step is left"}: the estimate is the TD error δ${subscript(t)} alone. It listens to one reward and trusts the critic for the rest${lambda === 0 ? ": little variance, all of the critic's bias" : ""}. ${count === 1 ? tail : ""}`.trim();
   }
   if (lambda === 1) {
-    return `λ = 1: the values in between cancel and the discounted return minus V(s${subscript(t)}) remains: ${ends && episode.end === "terminated" ? "no bias from the critic" : "the critic speaks only at the end"}, all of the rewards' variance. ${tail}`;
+    return `λ = 1: the values in between cancel and the discounted return minus V(s${subscript(t)}) remains: ${ends && episode.end === "terminated" ? "no bias from the critic" : "the critic speaks only at the end"}, but all of the rewards' variance. ${tail}`;
   }
   const reach = 1 / (1 - gamma * lambda);
   return `λ = ${format(lambda)}: each further TD error counts γλ = ${format(gamma * lambda)} times the one before, a reach of about ${format(reach, reach < 9.95 ? 1 : 0)} steps. ${tail}`;
@@ -283,7 +283,7 @@ class GaeExplorer extends Explorer {
     // Rows: rewards and values; TD errors; n-step estimates.
     const rows = { top: 46, middle: 0, bottom: 0 };
     const firstHeight = 108;
-    rows.middle = rows.top + firstHeight + 64;
+    rows.middle = rows.top + firstHeight + 80;
     const secondHeight = 104;
     rows.bottom = rows.middle + secondHeight + 62;
     const thirdHeight = 104;
@@ -332,7 +332,7 @@ class GaeExplorer extends Explorer {
     // TD errors: the outline is δ, the filled part is what step t takes of it.
     const reach = Math.max(1, ...deltas.map((delta, t) => (isReset(episode, t) ? 0 : Math.abs(delta)))) * 1.12;
     const delta = scale([-reach, reach], [rows.middle + secondHeight, rows.middle]);
-    parts.push(text(left - (narrow ? 28 : 38), rows.middle - 30, "start", null,
+    parts.push(text(left - (narrow ? 28 : 38), rows.middle - 30, "start", "halo",
       svg("tspan", { "font-weight": 650 }, "TD errors δ"), narrow ? ", filled: the part taken" : `, filled: the part (γλ)ᵏ that the advantage of step ${step} takes`));
     parts.push([-1, 0, 1].map((tick) => [horizontal(delta(tick), tick === 0 ? "baseline" : "gridline"), text(left - 6, delta(tick) + 4, "end", "axis", format(tick, 0))]));
     deltas.forEach((value, t) => {
@@ -351,8 +351,8 @@ class GaeExplorer extends Explorer {
     // The n-step estimates, each under the last TD error that it uses.
     const span = Math.max(1, ...estimates.map(Math.abs)) * 1.15;
     const estimate = scale([-span, span], [rows.bottom + thirdHeight, rows.bottom]);
-    parts.push(text(left - (narrow ? 28 : 38), rows.bottom - 28, "start", null,
-      svg("tspan", { "font-weight": 650 }, "n-step estimates"), narrow ? ", disc: their share" : `, disc: their share in Â${subscript(step)}`));
+    parts.push(text(left - (narrow ? 28 : 38), rows.bottom - 28, "start", "halo",
+      svg("tspan", { "font-weight": 650 }, "n-step estimates"), narrow ? ", disc: their share in %" : `, disc: their share in Â${subscript(step)}`));
     parts.push(ticks(-span, span, 4).map((tick) => [horizontal(estimate(tick), tick === 0 ? "baseline" : "gridline"), text(left - 6, estimate(tick) + 4, "end", "axis", format(tick, Number.isInteger(tick) ? 0 : 1))]));
     const level = estimate(advantages[step]);
     parts.push(svg("path", { d: `M${estimates.map((value, k) => `${centre(step + k)} ${estimate(value)}`).join("L")}`, fill: "none", stroke: "var(--old)", "stroke-width": 1 }));

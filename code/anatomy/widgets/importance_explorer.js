@@ -56,7 +56,7 @@ const LENGTH = 256;
 const SAMPLES = 1000;
 const SHOWN = 60;
 
-const percent = (share) => (share >= 0.0995 ? `${Math.round(share * 100)} %` : share >= 0.00095 ? `${format(share * 100, 1)} %` : "under 0.1 %");
+const percent = (share) => (share >= 0.995 && share < 0.9995 ? `${format(share * 100, 1)} %` : share >= 0.0995 ? `${Math.round(share * 100)} %` : share >= 0.00095 ? `${format(share * 100, 1)} %` : "under 0.1 %");
 
 class ImportanceExplorer extends Explorer {
   static style = `
@@ -121,9 +121,10 @@ class ImportanceExplorer extends Explorer {
     const single = exactShare(shift, 1);
     const worth = SAMPLES * share;
     const count = worth >= 1 ? `about ${Math.round(worth).toLocaleString("en-US")}` : "less than one";
+    const missed = share < 0.05 ? " The circles lie too high there: 1,000 sequences hardly ever contain the few that weigh most." : "";
     const sentence = shift === 0
       ? "The policies are equal: every weight is 1 and every sample counts."
-      : `One ratio for a whole sequence of ${length} ${length === 1 ? "step" : "steps"}: 1,000 sequences are worth ${count}. One ratio per step keeps ${percent(single)}. Hence PPO weighs each token by its own ratio, and takes only a few epochs, so that d stays small.`;
+      : `One ratio for a whole sequence of ${length} ${length === 1 ? "step" : "steps"}: 1,000 sequences are worth ${count}. One ratio per step keeps ${percent(single)}. Hence PPO weighs each token by its own ratio, and takes only a few epochs, so that d stays small.${missed}`;
     if (this.say.textContent !== sentence) this.say.textContent = sentence;
     this.canvas.setAttribute("aria-label", `Effective sample share against sequence length. At T = ${length}: ${percent(share)}.`);
   }
@@ -153,7 +154,7 @@ class ImportanceExplorer extends Explorer {
     }
 
     // Whose weight is it? Sixty of the sequences.
-    const weightTop = narrow ? 176 : 0;
+    const weightTop = narrow ? 166 : 0;
     const weightLeft = narrow ? 4 : half + 28;
     {
       const logs = logWeights(this.sums.slice(0, SHOWN), shift, length);
@@ -165,7 +166,7 @@ class ImportanceExplorer extends Explorer {
       const base = weightTop + 30 + upper;
       const y = scale([0, Math.max(largest, 3 / SHOWN)], [base, weightTop + 34]);
       const pitch = (width - 4 - weightLeft) / SHOWN;
-      parts.push(text(weightLeft, weightTop + 16, "start", null, bold(`${SHOWN} sequences`), `: the heaviest has ${percent(largest)} of the weight`));
+      parts.push(text(weightLeft, weightTop + 16, "start", null, bold(`${SHOWN} sequences`), narrow ? `, the heaviest: ${percent(largest)} of all` : `: the heaviest has ${percent(largest)} of the weight`));
       parts.push(svg("line", { x1: weightLeft, x2: width - 4, y1: base, y2: base, class: "baseline" }));
       shares.forEach((value, index) => parts.push(svg("rect", {
         x: weightLeft + index * pitch + 0.6, width: Math.max(1, pitch - 1.2), y: y(value), height: base - y(value),
@@ -199,9 +200,9 @@ class ImportanceExplorer extends Explorer {
     const high = exactShare(shift, LENGTH) > 0.55;
     const nameY = high ? y(0.28) : y(0.88);
     parts.push(
+      svg("line", { x1: x(length), x2: x(length), y1: y(share), y2: bottom, stroke: "var(--new)", "stroke-dasharray": "3 3" }),
       text(right, nameY, "end", "halo", bold("exact: exp(−T d²)", "var(--new-text)")),
       text(right, nameY + 20, "end", "halo", svg("tspan", { fill: "var(--muted)" }, "○ simulated, 1,000 sequences")),
-      svg("line", { x1: x(length), x2: x(length), y1: y(share), y2: bottom, stroke: "var(--new)", "stroke-dasharray": "3 3" }),
       svg("circle", { cx: x(length), cy: y(share), r: 8, fill: "var(--new)", stroke: "var(--paper)", "stroke-width": 2.5 }),
     );
     const after = x(length) < left + (right - left) * 0.62;

@@ -146,6 +146,7 @@ const STYLE = `
   background: var(--pst-color-background, var(--jp-layout-color0, transparent));
   font-family: var(--pst-font-family-base, var(--jp-ui-font-family, system-ui, sans-serif));
   font-size: 15px; line-height: 1.45; text-align: left;
+  color-scheme: light;
   --old: #6b6b6b; --new: #0072b2; --good: #009e73; --bad: #d55e00;
   --new-text: #00629a; --good-text: #00704f; --bad-text: #a84800;
   --muted: color-mix(in srgb, currentColor 76%, transparent);
@@ -155,6 +156,7 @@ const STYLE = `
   --paper: var(--pst-color-background, var(--jp-layout-color0, #fff));
 }
 :host([data-dark]) {
+  color-scheme: dark;
   --old: #a6a6a6; --new: #56b4e9; --good: #2fc898; --bad: #ff8f45;
   --new-text: #7cc6f0; --good-text: #4fd8ac; --bad-text: #ffa265;
   --paper: var(--pst-color-background, var(--jp-layout-color0, #181818));
@@ -205,7 +207,7 @@ svg .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke
 svg .italic { font-style: italic; font-family: Georgia, "Times New Roman", serif; font-size: 14px; }
 .gridline { stroke: var(--grid); } .baseline { stroke: var(--muted); }
 .say { margin: 10px 0 0; padding: 10px 14px; border-left: 4px solid var(--new); background: var(--wash);
-  border-radius: 0 8px 8px 0; min-height: 3.2em; }
+  border-radius: 0 8px 8px 0; min-height: 5.8em; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; }
 details { margin-top: 12px; }
@@ -215,7 +217,7 @@ summary::before { content: "▸"; color: var(--muted); transition: transform 0.1
 details[open] > summary::before { transform: rotate(90deg); }
 summary::-webkit-details-marker { display: none; }
 .visually-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-@container (max-width: 420px) { .frame { padding: 12px 12px 14px; } }
+@container (max-width: 420px) { .frame { padding: 12px 12px 14px; } .say { min-height: 10.2em; } }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
 @media print { .frame { break-inside: avoid; } .controls, .buttons, .hint { display: none; } }
 `;

@@ -12,17 +12,18 @@ const QUESTION_STYLE = `
   .question { font-weight: 650; font-size: 16px; padding: 0; margin: 0 0 8px; width: 100%; }
   .question p { margin: 0 0 4px; font-weight: 650; }
   .kind { display: block; font-size: 12px; letter-spacing: 0.05em; text-transform: uppercase; color: var(--muted); font-weight: 600; }
-  .option { display: flex; align-items: flex-start; gap: 12px; min-height: 44px; padding: 9px 12px; margin: 6px 0;
+  .option { display: grid; grid-template-columns: 18px 1fr auto; align-items: start; gap: 4px 12px; min-height: 44px; padding: 9px 12px; margin: 6px 0;
     border: 1px solid var(--line); border-radius: 8px; cursor: pointer; }
   .option:hover { border-color: var(--new); }
   .option:has(input:checked) { border-color: var(--new); box-shadow: inset 0 0 0 1px var(--new);
     background: color-mix(in srgb, var(--new) 9%, transparent); }
   .option:has(input:focus-visible) { outline: 3px solid var(--new); outline-offset: 2px; }
   .option:has(input:disabled) { cursor: default; }
-  .option:has(input:disabled):not(:has(input:checked)) { opacity: 0.75; }
+  .option:has(input:disabled):not(:has(input:checked)):not(.right) { opacity: 0.75; }
   .option input { flex: none; width: 18px; height: 18px; margin: 2px 0 0; accent-color: var(--new); }
   .option input:focus-visible { outline: none; }
-  .option .mark { margin-left: auto; font-weight: 650; white-space: nowrap; }
+  .option .mark { font-weight: 650; white-space: nowrap; } .option .mark:empty { display: none; }
+  @container (max-width: 420px) { .option .mark { grid-column: 2; } }
   .option.right { border-color: var(--good); } .option.right .mark { color: var(--good-text); }
   .option.wrong .mark { color: var(--bad-text); }
   .feedback { margin-top: 10px; }
