@@ -64,6 +64,7 @@ def respond(
     end_token: int,
     kl_coef: float,
     generator: torch.Generator,
+    reward_fn: Callable[..., Tensor] = token_rewards,
 ) -> tuple[Rollout, Tensor]:
     """Let `policy` answer prompts (B, P); return the Rollout (B, T) and the scores (B,).
 
@@ -82,7 +83,7 @@ def respond(
         logprobs=logprobs,
         values=values,
         last_values=torch.zeros_like(scores),
-        rewards=token_rewards(scores, logprobs, ref_logprobs, mask, kl_coef=kl_coef),
+        rewards=reward_fn(scores, logprobs, ref_logprobs, mask, kl_coef=kl_coef),
         terminated=last_step(mask),
         truncated=torch.zeros_like(mask),
         mask=mask,
