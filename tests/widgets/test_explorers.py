@@ -106,6 +106,7 @@ def test_a_finger_moves_the_point(open_page: Callable[..., Any]) -> None:
 
 def test_the_keyboard_moves_the_point(open_page: Callable[..., Any]) -> None:
     page = open_page(clip_explorer(advantage=-1, ratio=1.18))
+    page.evaluate("document.addEventListener('keydown', () => { window.keyLeft = true; })")
     handle = page.locator("[role=slider]")
     handle.focus()
     for _ in range(2):
@@ -116,6 +117,7 @@ def test_the_keyboard_moves_the_point(open_page: Callable[..., Any]) -> None:
     assert handle.get_attribute("aria-valuetext") == "ratio 0.00, gradient zero"
     page.keyboard.press("PageUp")
     assert handle.get_attribute("aria-valuenow") == "0.20"
+    assert not page.evaluate("window.keyLeft")  # an arrow key must not turn the page
 
 
 def test_a_gradient_step_leaves_the_range_and_then_stops(open_page: Callable[..., Any]) -> None:

@@ -245,6 +245,12 @@ export class Explorer extends Base {
       this.options = JSON.parse(this.getAttribute("data-options") ?? "{}");
       const root = this.attachShadow({ mode: "open" });
       root.append(html("style", {}, STYLE + (this.constructor.style ?? "")));
+      // Keys belong to the control that has the focus: not to the page's shortcuts
+      // (a Sphinx page may turn on an arrow key), nor to JupyterLab's.
+      this.setAttribute("data-lm-suppress-shortcuts", "true");
+      this.addEventListener("keydown", (event) => {
+        if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+      });
       // The book's theme puts HTML outputs on a light ground in dark mode.
       const output = this.closest(".text_html");
       output?.style.setProperty("background", "transparent");
