@@ -24,8 +24,9 @@ class Experience(NamedTuple):
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
+def _repeatable() -> None:
     torch.set_num_threads(1)
+    torch.manual_seed(0)
 
 
 @pytest.fixture

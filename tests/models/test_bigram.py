@@ -70,7 +70,7 @@ def test_the_mask_ends_with_the_first_end_token():
     assert lengths == {1, 2, 3, 4, 5, 6}
 
 
-def test_generation_is_repeatable_and_leaves_no_graph():
+def test_generation_is_repeatable():
     model, prompts = policy(), torch.ones(5, 1, dtype=torch.int64)
     first = model.generate(prompts, 8, end_token=END, generator=make_generator(7))[0]
     again = model.generate(prompts, 8, end_token=END, generator=make_generator(7))[0]

@@ -20,7 +20,9 @@ def make_envs(name: str, count: int) -> VectorEnv:
     """
     try:
         return gymnasium.make_vec(name, num_envs=count)
-    except gymnasium.error.UnregisteredEnv as error:
+    except gymnasium.error.DependencyNotInstalled:
+        raise  # names the package to install
+    except gymnasium.error.Error as error:
         raise ValueError(
             f"unknown environment {name!r}: gymnasium says {str(error).rstrip('.')}. "
             "Try 'CartPole-v1', 'anatomy/Pendulum-v1' or 'anatomy/Acrobot-v1'."
