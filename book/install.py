@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +39,7 @@ def stop(sentence: str) -> None:
     raise SystemExit(1)
 
 
-def check_python(version: Sequence[int]) -> str | None:
+def check_python(version: tuple[int, ...]) -> str | None:
     """What is wrong with this Python version, or None."""
     if OLDEST <= tuple(version[:2]) <= NEWEST:
         return None
@@ -132,7 +131,7 @@ def has_pip() -> bool:
 
 
 def main() -> None:
-    if problem := check_python(sys.version_info):
+    if problem := check_python(sys.version_info[:2]):
         stop(problem)
     if is_current():
         STAMP.touch()

@@ -30,3 +30,10 @@ def build(book: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "book" / "build.py"), "--source", str(book)]
     environment = {key: value for key, value in os.environ.items() if key != "GITHUB_REPOSITORY"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def share_cache(built: Path, book: Path) -> None:
+    """Give a copy the executed notebooks of a built book."""
+    (book / "_build").mkdir()
+    shutil.copytree(built / "_build" / ".jupyter_cache", book / "_build" / ".jupyter_cache")
+    shutil.copy(built / "_build" / "executed.json", book / "_build")

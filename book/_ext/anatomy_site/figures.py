@@ -24,7 +24,7 @@ DEFAULT_HEIGHT = 420
 class PlotlyRenderer(render.MimeRenderPlugin):
     """A MyST-NB mime renderer for plotly figures."""
 
-    mime_priority_overrides = [("*", PLOTLY, 1)]
+    mime_priority_overrides = (("*", PLOTLY, 1),)
 
     @staticmethod
     def handle_mime(
