@@ -318,14 +318,16 @@ class ClipExplorer extends Explorer {
       );
     }
     const label = now.gradient === 0 ? "gradient 0" : `gradient ${signed(now.gradient, 1)}`;
-    // Beside the point, on the side where no line runs.
+    // Beside the point, on the side where no line runs, and below "min of both".
     const flat = now.gradient === 0 && advantage !== 0;
-    const side = ratio > 1 ? -1 : 1;
-    const crowded = up ? x(ratio) > right - 84 : x(ratio) < left + 88;
+    const side = flat ? (ratio > 1.5 || (ratio > 0.5 && ratio < 1) ? -1 : 1) : ratio > 1 ? -1 : 1;
+    const wide = narrow ? 62 : 142; // of the label, in pixels
+    const start = clamp(x(ratio) + (side > 0 ? 14 : -14 - wide), left - 30, right - wide);
+    const crowded = up ? start + wide > right - 84 : start < left + 96;
     const lift = flat ? (crowded ? 40 : 26) : up === ratio > 1 ? -14 : 26;
     parts.push(
-      text(x(ratio) + side * 14, Math.min(y(now.objective) + lift, bottom - 5), side > 0 ? "start" : "end", "halo",
-        svg("tspan", { "font-weight": 650 }, `ρ = ${format(ratio)}`), `, ${label}`),
+      text(side > 0 ? start : start + wide, Math.min(y(now.objective) + lift, bottom - 5), side > 0 ? "start" : "end", "halo",
+        svg("tspan", { "font-weight": 650 }, `ρ = ${format(ratio)}`), narrow ? "" : `, ${label}`),
     );
     this.plot.replaceChildren(...parts.flat(3).filter(Boolean));
     this.handle.setAttribute("transform", `translate(${x(ratio)} ${y(now.objective)})`);

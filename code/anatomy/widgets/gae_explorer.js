@@ -363,7 +363,8 @@ class GaeExplorer extends Explorer {
       if (!narrow || share >= 5 || k === 0) parts.push(text(centre(step + k), rows.bottom - 8, "middle", "axis", narrow ? `${share}` : `${share} %`));
       if (!narrow || k === 0 || k === steps - 1) parts.push(text(centre(step + k), height - 6, "middle", "axis", `n=${k + 1}`));
     });
-    const below = estimates.at(-1) > advantages[step];
+    const onBaseline = Math.abs(level + 13 - estimate(0)) < 9;
+    const below = estimates.at(-1) > advantages[step] && !onBaseline;
     parts.push(text(right, level + (below ? 17 : -8), "end", "halo", svg("tspan", { "font-weight": 650, fill: "var(--new-text)" }, `Â${subscript(step)} = ${signed(advantages[step])}`)));
     this.canvas.replaceChildren(...parts.flat(3).filter(Boolean));
   }

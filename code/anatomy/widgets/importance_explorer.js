@@ -145,7 +145,7 @@ class ImportanceExplorer extends Explorer {
       const x = scale([-3.4, 3.9], [4, half - 4]);
       const y = scale([0, 0.42], [30 + upper, 34]);
       const density = (mean) => range(74).map((i) => { const v = -3.4 + i * 0.1; return [x(v), y(Math.exp(-((v - mean) ** 2) / 2) / Math.sqrt(2 * Math.PI))]; });
-      parts.push(text(4, 16, "start", null, bold("One step: "), bold("old", "var(--old)"), " and ", bold("new", "var(--new-text)"), " policy"));
+      parts.push(text(4, 16, "start", null, bold("One step: "), bold("old", "var(--old-text)"), " and ", bold("new", "var(--new-text)"), " policy"));
       parts.push(svg("line", { x1: x(-3.4), x2: x(3.9), y1: y(0), y2: y(0), class: "baseline" }));
       parts.push(curve(density(0), { stroke: "var(--old)", "stroke-width": 2.5, "stroke-dasharray": "6 4" }));
       parts.push(curve(density(shift), { stroke: "var(--new)", "stroke-width": 2.5 }));
@@ -166,7 +166,7 @@ class ImportanceExplorer extends Explorer {
       const base = weightTop + 30 + upper;
       const y = scale([0, Math.max(largest, 3 / SHOWN)], [base, weightTop + 34]);
       const pitch = (width - 4 - weightLeft) / SHOWN;
-      parts.push(text(weightLeft, weightTop + 16, "start", null, bold(`${SHOWN} sequences`), narrow ? `, the heaviest: ${percent(largest)} of all` : `: the heaviest has ${percent(largest)} of the weight`));
+      parts.push(text(weightLeft, weightTop + 16, "start", null, bold(`${SHOWN} sequences`), width < 660 ? `, the heaviest: ${percent(largest)} of all` : `: the heaviest has ${percent(largest)} of the weight`));
       parts.push(svg("line", { x1: weightLeft, x2: width - 4, y1: base, y2: base, class: "baseline" }));
       shares.forEach((value, index) => parts.push(svg("rect", {
         x: weightLeft + index * pitch + 0.6, width: Math.max(1, pitch - 1.2), y: y(value), height: base - y(value),

@@ -137,8 +137,9 @@ export const button = (text, click, attributes = {}) =>
 // ------------------------------------------------------------------- style
 
 // Colours follow the page: first the variables of the book's theme, then
-// JupyterLab's, then whatever the page gives its text. The accents are
-// Okabe–Ito's, lighter on a dark page. Nothing is told by colour alone.
+// JupyterLab's, then whatever the page gives its text. Old and new have the colours
+// that they have in the book's plots; the signs are Okabe–Ito's green and vermilion.
+// All are lighter on a dark page, and nothing is told by colour alone.
 const STYLE = `
 :host {
   display: block; container-type: inline-size; margin: 0.5rem 0 1rem; max-width: 46rem;
@@ -147,8 +148,8 @@ const STYLE = `
   font-family: var(--pst-font-family-base, var(--jp-ui-font-family, system-ui, sans-serif));
   font-size: 15px; line-height: 1.45; text-align: left;
   color-scheme: light;
-  --old: #6b6b6b; --new: #0072b2; --good: #009e73; --bad: #d55e00;
-  --new-text: #00629a; --good-text: #00704f; --bad-text: #a84800;
+  --old: var(--anatomy-old, #7b8794); --new: var(--anatomy-new, #2a6fbb); --good: #009e73; --bad: #d55e00;
+  --old-text: #59646f; --new-text: color-mix(in srgb, var(--new) 88%, black); --good-text: #00704f; --bad-text: #a84800;
   --muted: color-mix(in srgb, currentColor 76%, transparent);
   --line: color-mix(in srgb, currentColor 20%, transparent);
   --grid: color-mix(in srgb, currentColor 11%, transparent);
@@ -157,8 +158,9 @@ const STYLE = `
 }
 :host([data-dark]) {
   color-scheme: dark;
-  --old: #a6a6a6; --new: #56b4e9; --good: #2fc898; --bad: #ff8f45;
-  --new-text: #7cc6f0; --good-text: #4fd8ac; --bad-text: #ffa265;
+  --old: color-mix(in srgb, var(--anatomy-old, #7b8794) 75%, white);
+  --new: color-mix(in srgb, var(--anatomy-new, #2a6fbb) 62%, white); --good: #2fc898; --bad: #ff8f45;
+  --old-text: var(--old); --new-text: color-mix(in srgb, var(--new) 80%, white); --good-text: #4fd8ac; --bad-text: #ffa265;
   --paper: var(--pst-color-background, var(--jp-layout-color0, #181818));
 }
 :host([hidden]) { display: none; }
