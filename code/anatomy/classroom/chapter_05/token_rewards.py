@@ -60,7 +60,7 @@ def whole_text(mask: Tensor) -> Tensor:
 TOKEN_REWARDS = Exercise(
     id="ppo.token_rewards",
     title="A reward for each token",
-    points=3,
+    points=4,
     reference=token_rewards,
     cases=(
         Case(
