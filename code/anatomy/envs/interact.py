@@ -71,19 +71,19 @@ class Actors:
         one batched pass over everything that was seen.
         """
         device = next(policy.parameters()).device
-        noise = policy.noise(
-            (steps, self.count), generator
-        )  # all randomness of the rollout, at once
+        # all randomness of the rollout, at once
+        noise = policy.noise((steps, self.count), generator).to(device)
         observations, actions, rewards, terminated, truncated, mask = [], [], [], [], [], []
         for t in range(steps):
-            observations.append(torch.as_tensor(self._observations, dtype=torch.float32))
+            # tensor(), not as_tensor(): an environment may reuse its arrays
+            observations.append(torch.tensor(self._observations, dtype=torch.float32))
             mask.append(torch.as_tensor(~self._ended))
             action = policy.act(observations[t].to(device), noise[t]).cpu()
             actions.append(action)
             reward, end, cut = self._step(action.numpy())
-            rewards.append(torch.as_tensor(reward, dtype=torch.float32))
-            terminated.append(torch.as_tensor(end))
-            truncated.append(torch.as_tensor(cut))
+            rewards.append(torch.tensor(reward, dtype=torch.float32))
+            terminated.append(torch.tensor(end))
+            truncated.append(torch.tensor(cut))
         observations.append(torch.as_tensor(self._observations, dtype=torch.float32))
 
         seen = torch.stack(observations, dim=1).to(device)  # (N, T + 1, O)
