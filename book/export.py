@@ -103,7 +103,7 @@ def export(path: Path, page: str, site: Site, home: Repository, *, solutions: bo
 
 def export_all(source: Path, out: Path, *, solutions: bool = False) -> list[Path]:
     """Every notebook of the book under `out`, at its page's path; what was there goes."""
-    home = repository(source / "_config.yml")
+    home = repository()
     site = survey(source, home)
     shutil.rmtree(out, ignore_errors=True)
     written = []

@@ -6,20 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import export
-from repository import Repository, repository
+from repository import repository
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
 FOLDER = "notebooks"
 
 
-def home(app: Sphinx) -> Repository:
-    return repository(Path(app.confdir) / "_config.yml")
-
-
 def follow_repository(app: Sphinx, config: Config) -> None:
     """Point the theme's repository links at this clone's or fork's repository."""
-    config.html_theme_options["repository_url"] = home(app).url
+    config.html_theme_options["repository_url"] = repository().url
 
 
 def page_is_notebook(app: Sphinx, page: str) -> bool:
@@ -42,7 +38,7 @@ def rewrite(
             kept.insert(0, download_button(address))
         group["buttons"] = kept
     if notebook:
-        header.insert(0, colab_button(home(app).colab(pagename)))
+        header.insert(0, colab_button(repository().colab(pagename)))
 
 
 def download_button(address: str) -> dict[str, str]:
