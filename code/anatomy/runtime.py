@@ -115,13 +115,13 @@ def deterministic() -> Iterator[None]:
 
 def require_same_device(**tensors: Tensor) -> torch.device:
     """Return the one device that all `tensors` share; raise ValueError naming those that differ."""
-    devices = {name: tensor.device for name, tensor in tensors.items()}
-    if len(set(devices.values())) > 1:
-        where = ", ".join(f"{name} on {device}" for name, device in devices.items())
+    devices = {tensor.device for tensor in tensors.values()}
+    if len(devices) > 1:
+        where = ", ".join(f"{name} on {tensor.device}" for name, tensor in tensors.items())
         raise ValueError(
             f"tensors on different devices: {where}; move them to one with .to(device)"
         )
-    return next(iter(devices.values()))
+    return devices.pop()
 
 
 def require_same_shape(**tensors: Tensor) -> torch.Size:
@@ -130,9 +130,9 @@ def require_same_shape(**tensors: Tensor) -> torch.Size:
     Broadcasting a (B, 1) against a (B,) silently makes (B, B): the classic bug
     that no error message reports.
     """
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    if len(set(shapes.values())) > 1:
-        which = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+    shapes = {tensor.shape for tensor in tensors.values()}
+    if len(shapes) > 1:
+        which = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
         raise ValueError(f"shapes must be equal: {which}")
     require_same_device(**tensors)
-    return next(iter(shapes.values()))
+    return shapes.pop()

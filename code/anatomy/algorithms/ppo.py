@@ -98,9 +98,10 @@ def update(
     not finite; the policy then still holds the weights before that step.
     """
     policy_loss = policy_loss or partial(clipped_surrogate, clip_range=config.clip_range)
-    records = []
+    records, seen, seen_logprobs = [], [], []
     for rows in minibatches(len(batch), config, generator):
-        part = batch[rows.to(batch.mask.device)]
+        rows = rows.to(batch.mask.device)
+        part = batch[rows]
         advantages = (
             whiten(part.advantages, part.mask) if config.normalise_advantages else part.advantages
         )
@@ -113,11 +114,9 @@ def update(
             "value_loss": masked_mean(value_loss(values, part.old_values, part.returns), part.mask),
             "entropy": masked_mean(entropy, part.mask),
         }
-        loss = (
-            losses["policy_loss"]
-            + config.value_coef * losses["value_loss"]
-            - config.entropy_coef * losses["entropy"]
-        )
+        loss = losses["policy_loss"] + config.value_coef * losses["value_loss"]
+        if config.entropy_coef:  # without it, no gradient need flow through the entropy
+            loss = loss - config.entropy_coef * losses["entropy"]
         if auxiliary_loss is not None:
             losses["auxiliary_loss"] = auxiliary_loss()
             loss = loss + losses["auxiliary_loss"]
@@ -125,12 +124,15 @@ def update(
         optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(policy.parameters(), config.max_gradient_norm)
-        if not torch.isfinite(norm):
+        if not torch.isfinite(norm + loss.detach()):  # a NaN loss may have a gradient of 0
             raise FloatingPointError(describe_divergence(losses))
         optimizer.step()
-        records.append(losses | {"gradient_norm": norm} | ratio_statistics(logprobs, part, config))
+        records.append(losses | {"gradient_norm": norm})
+        seen.append(rows)
+        seen_logprobs.append(logprobs.detach())
 
     means = {name: torch.stack([r[name].detach() for r in records]).mean() for name in records[0]}
+    means |= ratio_statistics(torch.cat(seen_logprobs), torch.cat(seen), batch, config)
     means["explained_variance"] = explained_variance(batch.old_values, batch.returns, batch.mask)
     return {name: value.item() for name, value in means.items()}
 
@@ -145,20 +147,26 @@ def minibatches(rows: int, config: PPOConfig, generator: torch.Generator) -> Ite
 
 
 @torch.no_grad()
-def ratio_statistics(logprobs: Tensor, part: Batch, config: PPOConfig) -> dict[str, Tensor]:
-    """How far π_θ is from π_old on a minibatch: KL[π_old‖π_θ] by k3, share of ratios beyond ε."""
-    ratio = torch.exp(logprobs - part.old_logprobs)
+def ratio_statistics(
+    logprobs: Tensor, rows: Tensor, batch: Batch, config: PPOConfig
+) -> dict[str, Tensor]:
+    """How far π_θ was from π_old: KL[π_old‖π_θ] by k3, share of ratios beyond ε.
+
+    `logprobs` are those of `batch[rows]` when each minibatch was met, before its step.
+    """
+    old_logprobs, mask = batch.old_logprobs[rows], batch.mask[rows]
+    ratio = torch.exp(logprobs - old_logprobs)
     outside = ((ratio - 1).abs() > config.clip_range).float()
     return {
-        "kl": masked_mean(k3(part.old_logprobs, logprobs), part.mask),
-        "clip_fraction": masked_mean(outside, part.mask),
+        "kl": masked_mean(k3(old_logprobs, logprobs), mask),
+        "clip_fraction": masked_mean(outside, mask),
     }
 
 
 def describe_divergence(losses: dict[str, Tensor]) -> str:
-    """One sentence for a step whose gradient is not finite."""
+    """One sentence for a step whose loss or gradient is not finite."""
     values = ", ".join(f"{name} {value.item():.3g}" for name, value in losses.items())
     return (
-        f"the gradient is not finite ({values}); the policy keeps the weights before this step. "
+        f"the loss or its gradient is not finite ({values}); the policy keeps the weights before this step. "
         "Look for NaN in rewards or observations, or lower the learning rate."
     )
