@@ -82,10 +82,10 @@ RATIOS = Exercise(
             expected={"outside": 0.0, "lowest": 1.0, "highest": 1.0},
         ),
         Case(
-            "ρ = 1.21 and ρ = 0.81",
-            given([[math.log(1.21), math.log(0.81)]], [[0.0, 0.0]], [[True] * 2], clip_range=0.2),
+            "ρ = 1.21 and ρ = 0.9",
+            given([[math.log(1.21), math.log(0.9)]], [[0.0, 0.0]], [[True] * 2], clip_range=0.2),
             "The range is [0.8, 1.2] for ρ. In the logarithm it is [−0.223, 0.182].",
-            expected={"outside": 0.5, "lowest": 0.81, "highest": 1.21},
+            expected={"outside": 0.5, "lowest": 0.9, "highest": 1.21},
         ),
         Case("random ratios and mask", random_probe, "Compare element by element with ρ."),
     ),
