@@ -35,9 +35,14 @@ def save_checkpoint(
     seed: int,
     step: int = 0,
     optimizer: torch.optim.Optimizer | None = None,
+    generator: torch.Generator | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write the module's weights, and the optimizer's state when given, with what made them."""
+    """Write the module's weights with what made them.
+
+    With the optimizer's and the generator's state, a run that was interrupted
+    continues as if it had not been.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
@@ -56,6 +61,8 @@ def save_checkpoint(
         for index, slots in state["state"].items():
             for slot, value in slots.items():
                 tensors[f"optimizer.{index}.{slot}"] = torch.as_tensor(value)
+    if generator is not None:
+        tensors["generator"] = generator.get_state()
     # a copy each: safetensors refuses tensors that share memory (tied embeddings)
     whole = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     replace_file(path, save(whole, metadata={FORMAT: json.dumps(meta)}))
@@ -80,7 +87,13 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
         raise CheckpointError(
             f"{path} is damaged or not a safetensors file ({error}); delete it and train again"
         ) from None
-    return tensors, json.loads(header[FORMAT])
+    try:
+        meta = json.loads(header[FORMAT])
+    except ValueError:
+        meta = None
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is damaged: its description is unreadable; train again")
+    return tensors, meta
 
 
 def load_checkpoint(
@@ -88,9 +101,10 @@ def load_checkpoint(
     module: nn.Module,
     *,
     optimizer: torch.optim.Optimizer | None = None,
+    generator: torch.Generator | None = None,
     config: Any = None,
 ) -> dict[str, Any]:
-    """Load weights (and optimizer state) in place; return the checkpoint's JSON.
+    """Load weights (and optimizer and generator state) in place; return the checkpoint's JSON.
 
     Everything is checked before anything is changed. With `config`, a checkpoint
     made under another configuration is refused.
@@ -103,7 +117,7 @@ def load_checkpoint(
         raise CheckpointError(f"{path} was made with another configuration: {different}")
     weights = {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}
     expected = module.state_dict()
-    for name in expected.keys() | weights.keys():
+    for name in sorted(expected.keys() | weights.keys()):
         if name not in weights or name not in expected:
             where = "lacks" if name not in weights else "has an unknown"
             raise CheckpointError(f"{path} {where} weight {name!r}")
@@ -113,9 +127,13 @@ def load_checkpoint(
                 f"this model needs {tuple(expected[name].shape)}"
             )
     state = _optimizer_state(path, tensors, meta, optimizer)
+    if generator is not None and "generator" not in tensors:
+        raise CheckpointError(f"{path} holds no generator state")
     module.load_state_dict(weights)
     if optimizer is not None:
         optimizer.load_state_dict(state)
+    if generator is not None:
+        generator.set_state(tensors["generator"])
     return meta
 
 
@@ -136,6 +154,17 @@ def _optimizer_state(
         if name.startswith("optimizer."):
             _, index, slot = name.split(".", 2)
             slots.setdefault(int(index), {})[slot] = tensor
+    counts = [len(group["params"]) for group in optimizer.param_groups]
+    if [len(group["params"]) for group in stored["groups"]] != counts:
+        raise CheckpointError(f"{path}: its optimizer has other groups of weights than this one")
+    shapes = [weight.shape for group in optimizer.param_groups for weight in group["params"]]
+    for position, kept in slots.items():
+        for slot, tensor in kept.items():
+            if tensor.ndim and tensor.shape != shapes[position]:  # Adam's step count has none
+                raise CheckpointError(
+                    f"{path}: optimizer state {position}.{slot} is {tuple(tensor.shape)}, "
+                    f"this optimizer needs {tuple(shapes[position])}"
+                )
     return {"state": slots, "param_groups": stored["groups"]}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ class History:
         history["kl"]                        # float array (rows,), NaN where a row had none
 
     With a `path`, every row is appended to that JSON Lines file as it comes, so
-    an interrupted run loses nothing; `History.load` reads it back.
+    an interrupted run loses nothing; `History.load` reads it back. An existing
+    file is continued.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
@@ -25,6 +27,8 @@ class History:
         self.path = Path(path) if path is not None else None
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists():
+                _end_last_line(self.path)
 
     def add(self, **values: float) -> None:
         """Append a row."""
@@ -58,12 +62,24 @@ class History:
         Raises ValueError with the line number for any other malformed line.
         """
         history = cls()
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        text = Path(path).read_text(encoding="utf-8")
+        lines = text.splitlines()
         for number, line in enumerate(lines, start=1):
             try:
                 history.rows.append({name: float(v) for name, v in json.loads(line).items()})
             except (ValueError, AttributeError, TypeError):
-                if number == len(lines):
+                if number == len(lines) and not text.endswith("\n"):
                     break
                 raise ValueError(f"{path}, line {number}: not a row of named numbers") from None
         return history
+
+
+def _end_last_line(path: Path) -> None:
+    """Drop a last row that an interruption cut short, so that the next row starts a line."""
+    written = path.read_bytes()
+    start = written.rfind(b"\n") + 1
+    last = written[start:]
+    if last.startswith(b"{"):
+        os.truncate(path, start)
+        with path.open("ab") as file:
+            file.write(last + b"\n" if last.endswith(b"}") else b"")

@@ -13,7 +13,7 @@ PROGRESS_VARIABLE = "ANATOMY_PROGRESS"
 def progress(
     items: Iterable[Item], description: str = "", *, total: int | None = None
 ) -> Iterator[Item]:
-    """Yield `items` behind a tqdm bar; `ANATOMY_PROGRESS=off` makes it silent, as in the site build.
+    """Yield `items` behind a tqdm bar; `ANATOMY_PROGRESS=off` silences it, as in the site build.
 
     The bar disappears when done, so that a notebook keeps its results and not its noise.
     """
