@@ -105,10 +105,15 @@ def _processor() -> str:
 
 
 def _commit() -> str | None:
-    """Short hash of the checkout that this package lives in, with + when it has changes."""
-    here = Path(__file__).parent
+    """Short hash of the checkout that tracks this file, with + when it has changes."""
+    here = Path(__file__)
+    git = ["git", "-C", str(here.parent)]
     try:
-        command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--exclude=*"]
+        # installed inside somebody's repository, the package is not part of it
+        subprocess.run(
+            [*git, "ls-files", "--error-unmatch", here.name], capture_output=True, check=True
+        )
+        command = [*git, "describe", "--always", "--dirty=+", "--exclude=*"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -35,17 +35,18 @@ def show(function: Callable[..., Any] | type, *, docstring: bool = True) -> Sour
     target = inspect.unwrap(function)
     try:
         code = textwrap.dedent(inspect.getsource(target))
-    except (OSError, TypeError) as error:
+        origin = f"{target.__module__}.{target.__qualname__}"
+    except (OSError, TypeError, AttributeError) as error:
         raise TypeError(f"{function!r} has no Python source to show") from error
     if not docstring:
         code = _without_docstring(code)
-    return Source(code.rstrip(), f"{target.__module__}.{target.__qualname__}")
+    return Source(code.rstrip(), origin)
 
 
 def _without_docstring(code: str) -> str:
     definition = ast.parse(code).body[0]
     body = getattr(definition, "body", [])
-    if not body or ast.get_docstring(definition) is None:  # type: ignore[arg-type]
+    if len(body) < 2 or ast.get_docstring(definition) is None:  # type: ignore[arg-type]
         return code
     lines = code.splitlines()
     del lines[body[0].lineno - 1 : body[0].end_lineno]
