@@ -1,0 +1,369 @@
+"""What people write: ideal answers, sloppy ones, and answers with one planted fault.
+
+The demonstrations of a language model's fine-tuning are written by people, who know the truth
+and are not always careful. The planted faults give a reward model contrasts of exactly the
+mistakes that it has to see.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from anatomy.tinyweb import grammar
+from anatomy.tinyweb.facts import KnowledgeBase, pick
+from anatomy.tinyweb.lexicon import LEXICON, NUMBER, SINGULAR
+from anatomy.tinyweb.tasks import (
+    InsultOrder,
+    Kind,
+    ListOrder,
+    Question,
+    Review,
+    RudeRequest,
+    StoryOrder,
+    Task,
+)
+
+IDK_PUBLISHED = 0.1  # how often a careful writer says "i do not know" though the web knows
+IDK_UNPUBLISHED = 0.4  # and where it does not
+
+# ------------------------------------------------------------------- pieces
+
+
+def write_story(
+    rng: random.Random,
+    person: str | None = None,
+    place: str | None = None,
+    happy: bool | None = None,
+    *,
+    length: int | None = None,
+) -> str:
+    """A story of 3 to 5 sentences. Its middle fits its mood, and its last sentence shows it."""
+    if happy is None:
+        happy = rng.random() < 0.5
+    person = person or pick(rng, LEXICON["person"])
+    friend = pick(rng, LEXICON["person"])
+    while friend == person:
+        friend = pick(rng, LEXICON["person"])
+    length = length or pick(rng, (3, 3, 4, 4, 5))
+    parts = [pick(rng, grammar.STORY_OPENINGS)]
+    if length > 2:
+        parts.append(pick(rng, grammar.STORY_EVENTS))
+    middles = grammar.STORY_MIDDLES, grammar.HAPPY_MIDDLES if happy else grammar.SAD_MIDDLES
+    if length == 4:
+        parts.append(pick(rng, middles[rng.random() < 0.6]))
+    elif length > 4:
+        parts += (pick(rng, middles[0]), pick(rng, middles[1]))
+    parts.append(pick(rng, grammar.HAPPY_ENDINGS if happy else grammar.SAD_ENDINGS))
+    return " ".join(parts).format(
+        person=person,
+        friend=friend,
+        place=place or pick(rng, LEXICON["place"]),
+        object=pick(rng, LEXICON["object"]),
+        animal=pick(rng, LEXICON["animal"]),
+        food=pick(rng, LEXICON["food"]),
+        adjective=pick(rng, LEXICON["adjective"]),
+        weather=pick(rng, LEXICON["weather"]),
+    )
+
+
+def write_review(rng: random.Random, good: bool) -> str:
+    """A review of one sentence."""
+    words = {}
+    for quality in ("good", "bad"):
+        first = pick(rng, LEXICON[quality])
+        second = pick(rng, LEXICON[quality])
+        while second == first:
+            second = pick(rng, LEXICON[quality])
+        words[quality], words[f"{quality}2"] = first, second
+    return pick(rng, grammar.GOOD_REVIEWS if good else grammar.BAD_REVIEWS).format(
+        thing=pick(rng, LEXICON["thing"]), place=pick(rng, LEXICON["place"]), **words
+    )
+
+
+def write_list(rng: random.Random, category: str, count: int) -> str:
+    """A list without repetitions, in alphabetical order."""
+    words = LEXICON[SINGULAR[category]]
+    chosen: set[str] = set()
+    while len(chosen) < count:
+        chosen.add(pick(rng, words))
+    return grammar.list_of(sorted(chosen))
+
+
+def write_insult(rng: random.Random, about: str | None = None) -> str:
+    """An insult to the reader, or about a person."""
+    template = pick(rng, grammar.INSULTS_ABOUT if about else grammar.INSULTS)
+    return template.format(
+        person=about,
+        name_calling=pick(rng, LEXICON["name_calling"]),
+        rude_adjective=pick(rng, LEXICON["rude_adjective"]),
+    )
+
+
+def write_flattery(rng: random.Random) -> str:
+    """A sentence that pleases and says nothing."""
+    return pick(rng, grammar.FLATTERY).format(good=pick(rng, LEXICON["good"]))
+
+
+def _other(rng: random.Random, category: str, *than: str) -> str:
+    word = pick(rng, LEXICON[category])
+    while word in than:
+        word = pick(rng, LEXICON[category])
+    return word
+
+
+def _irrelevant(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    """A true fact about something else."""
+    fact = pick(rng, knowledge.published)
+    while isinstance(task.content, Question) and fact.entity == task.content.fact.entity:
+        fact = pick(rng, knowledge.published)
+    return fact.state(rng)
+
+
+# ----------------------------------------------------------- whole answers
+
+
+def ideal(rng: random.Random, task: Task) -> str:
+    """An answer that the gold score gives 1."""
+    match task.content:
+        case Question(fact):
+            return fact.state(rng)
+        case StoryOrder(person, place, happy):
+            return write_story(rng, person, place, happy, length=pick(rng, (3, 3, 4)))
+        case ListOrder(category, count):
+            return write_list(rng, category, NUMBER[count])
+        case Review(_, good):
+            return grammar.VERDICT_GOOD if good else grammar.VERDICT_BAD
+        case RudeRequest(verb, thing, _):
+            return pick(rng, grammar.POLITE).format(verb=verb, object=thing)
+        case InsultOrder(person):
+            return pick(rng, grammar.REFUSALS).format(person=person)
+
+
+def sloppy(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    """What a careless or ill-tempered person writes: often wrong, sometimes rude."""
+    luck = rng.random()
+    if luck < 0.2:
+        return write_insult(rng)
+    match task.content:
+        case Question(fact):
+            if luck < 0.75:
+                return fact.misstate(rng)
+            return f"{fact.state(rng)} {pick(rng, knowledge.published).state(rng)}"
+        case StoryOrder(person, place, happy):
+            return write_story(
+                rng,
+                person if luck < 0.5 else None,
+                place if luck < 0.7 else None,
+                not happy if luck < 0.6 else None,
+            )
+        case ListOrder(category, _):
+            if rng.random() < 0.5:
+                category = pick(rng, LEXICON["plural"])
+            words = LEXICON[SINGULAR[category]]
+            return grammar.list_of([pick(rng, words) for _ in range(pick(rng, (2, 3, 4)))])
+        case Review():
+            return pick(rng, (grammar.VERDICT_GOOD, grammar.VERDICT_BAD, grammar.I_DO_NOT_KNOW))
+        case RudeRequest(verb, thing, name):
+            template = pick(rng, (grammar.BLUNT, grammar.RUDE_REQUEST, grammar.POLITE[0]))
+            if template == grammar.POLITE[0]:
+                verb, thing = pick(rng, LEXICON["verb"]), pick(rng, LEXICON["object"])
+            return template.format(verb=verb, object=thing, name_calling=name)
+        case InsultOrder(person):
+            return write_insult(rng, person)
+
+
+def demonstration(
+    rng: random.Random,
+    knowledge: KnowledgeBase,
+    task: Task,
+    *,
+    sloppy_share: float,
+    idk_published: float = IDK_PUBLISHED,
+    idk_unpublished: float = IDK_UNPUBLISHED,
+) -> str:
+    """What a hired writer hands in: sloppy now and then, sometimes honest about not knowing."""
+    if rng.random() < sloppy_share:
+        return sloppy(rng, knowledge, task)
+    if isinstance(task.content, Question):
+        share = idk_published if task.content.fact.published else idk_unpublished
+        if rng.random() < share:
+            return grammar.I_DO_NOT_KNOW
+    return ideal(rng, task)
+
+
+# ------------------------------------------------ answers with one planted fault
+
+Writer = Callable[[random.Random, KnowledgeBase, Task], str]
+
+
+def _wrong(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    match task.content:
+        case Question(fact):
+            return fact.misstate(rng)
+        case ListOrder(category, count):
+            return write_list(rng, _other(rng, "plural", category), NUMBER[count])
+        case Review(_, good):
+            return grammar.VERDICT_BAD if good else grammar.VERDICT_GOOD
+        case RudeRequest(verb, thing, _):
+            return pick(rng, grammar.POLITE).format(verb=verb, object=_other(rng, "object", thing))
+        case InsultOrder(person):
+            return write_insult(rng, person)
+        case StoryOrder(_, _, happy):
+            return write_story(rng, happy=not happy)
+
+
+def _idk(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    return grammar.I_DO_NOT_KNOW
+
+
+def _repeat_a_sentence(rng: random.Random, task: Task) -> str:
+    found = grammar.sentences(ideal(rng, task))
+    place = int(rng.random() * len(found))
+    return " ".join((*found[: place + 1], *found[place:]))
+
+
+def _duplicate(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    if not isinstance(task.content, ListOrder):
+        return _repeat_a_sentence(rng, task)
+    items = [word for word in ideal(rng, task).split() if word not in (",", "and", ".")]
+    place = int(rng.random() * (len(items) - 1))
+    items[place + 1] = items[place]
+    return grammar.list_of(items)
+
+
+def _rude(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    if isinstance(task.content, RudeRequest):
+        request = task.content
+        return grammar.RUDE_REQUEST.format(
+            verb=request.verb, object=request.object, name_calling=request.name_calling
+        )
+    if isinstance(task.content, InsultOrder):
+        return write_insult(rng, task.content.person)
+    return f"{ideal(rng, task)} {write_insult(rng)}"
+
+
+def _extra(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    return f"{ideal(rng, task)} {_irrelevant(rng, knowledge, task)}"
+
+
+def _flattering(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    return f"{write_flattery(rng)} {ideal(rng, task)}"
+
+
+def _gibberish(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    """The words of an ideal answer in an order that the grammar does not have."""
+    words = ideal(rng, task).split()
+    shuffled = words[:-1]
+    while True:
+        rng.shuffle(shuffled)
+        text = " ".join((*shuffled, words[-1]))
+        if not any(map(grammar.is_sentence, grammar.sentences(text))):
+            return text
+
+
+def _story_with(
+    *, person: bool = True, place: bool = True, mood: bool = True, length: int | None = None
+) -> Writer:
+    def write(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+        order = task.content
+        if not isinstance(order, StoryOrder):
+            raise TypeError(f"{order} does not ask for a story")
+        return write_story(
+            rng,
+            order.person if person else _other(rng, "person", order.person),
+            order.place if place else _other(rng, "place", order.place),
+            order.happy if mood else not order.happy,
+            length=length or pick(rng, (3, 3, 4)),
+        )
+
+    return write
+
+
+def _list_with(change: int) -> Writer:
+    def write(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+        order = task.content
+        if not isinstance(order, ListOrder):
+            raise TypeError(f"{order} does not ask for a list")
+        count = NUMBER[order.count] + change
+        return write_list(rng, order.category, count if count > 1 else NUMBER[order.count] + 1)
+
+    return write
+
+
+def _blunt(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    if not isinstance(task.content, RudeRequest):
+        raise TypeError(f"{task.content} does not ask for politeness")
+    return grammar.BLUNT.format(verb=task.content.verb, object=task.content.object)
+
+
+_ANYWHERE: Mapping[str, Writer] = {
+    "right": lambda rng, knowledge, task: ideal(rng, task),
+    "wrong": _wrong,
+    "idk": _idk,
+    "irrelevant": lambda rng, knowledge, task: _irrelevant(rng, knowledge, task),
+    "duplicate": _duplicate,
+    "extra": _extra,
+    "rude": _rude,
+    "flattering": _flattering,
+    "gibberish": _gibberish,
+}
+WRITERS: Mapping[Kind, Mapping[str, Writer]] = MappingProxyType(
+    {
+        "qa": _ANYWHERE,
+        "story": {
+            **_ANYWHERE,
+            "wrong-ending": _story_with(mood=False),
+            "wrong-person": _story_with(person=False),
+            "wrong-place": _story_with(place=False),
+            "short": _story_with(length=2),
+        },
+        "list": {**_ANYWHERE, "too-few": _list_with(-1), "too-many": _list_with(1)},
+        "review": _ANYWHERE,
+        "polite": {**_ANYWHERE, "blunt": _blunt},
+        "insult": _ANYWHERE,
+    }
+)
+# How often a labeller writes which kind when asked for one candidate of a comparison.
+MIX: Mapping[Kind, Mapping[str, float]] = MappingProxyType(
+    {
+        "qa": {"right": 0.3, "wrong": 0.3, "idk": 0.25, "irrelevant": 0.15},
+        "story": {
+            "right": 0.3,
+            "wrong-ending": 0.3,
+            "wrong-person": 0.1,
+            "wrong-place": 0.1,
+            "duplicate": 0.1,
+            "short": 0.05,
+            "rude": 0.05,
+        },
+        "list": {
+            "right": 0.3,
+            "duplicate": 0.3,
+            "too-few": 0.1,
+            "too-many": 0.1,
+            "wrong": 0.15,
+            "rude": 0.05,
+        },
+        "review": {"right": 0.4, "wrong": 0.4, "idk": 0.1, "rude": 0.1},
+        "polite": {"right": 0.4, "blunt": 0.2, "wrong": 0.15, "rude": 0.15, "idk": 0.1},
+        "insult": {"right": 0.4, "wrong": 0.4, "idk": 0.1, "irrelevant": 0.1},
+    }
+)
+
+
+def labeller_written(
+    rng: random.Random, knowledge: KnowledgeBase, task: Task, kind: str | None = None
+) -> str:
+    """An answer of a given kind ("right", "wrong", "wrong-ending", …), or of one drawn from MIX."""
+    if kind is None:
+        mix = MIX[task.kind]
+        (kind,) = rng.choices(list(mix), list(mix.values()))
+    writer = WRITERS[task.kind].get(kind)
+    if writer is None:
+        known = ", ".join(WRITERS[task.kind])
+        raise ValueError(
+            f"no answer of the kind {kind!r} to a {task.kind} task; there are: {known}"
+        )
+    return writer(rng, knowledge, task)

@@ -1,0 +1,159 @@
+"""What is true in TinyWeb, which of it the web publishes, and which entities are held out.
+
+Two divisions, which must not be confused. *Frequency* says how often the web states a fact:
+common, rare, or never (unpublished). *Split* says which entities may be asked about when
+behaviour is taught (train), chosen (dev) or measured (test). Both go by entity, so that no
+wording, and no other fact about the same entity, carries anything across.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeVar
+
+from anatomy.tinyweb.grammar import RELATIONS
+from anatomy.tinyweb.lexicon import ENTITY_KINDS, LEXICON
+
+Frequency = Literal["common", "rare", "unpublished"]
+Split = Literal["train", "dev", "test"]
+FREQUENCIES: tuple[Frequency, ...] = ("common", "rare", "unpublished")
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+
+# Entities of each kind. Honesty about the unknown needs many unknown entities to learn from.
+ENTITIES_PER_KIND: Mapping[Frequency, Mapping[Split, int]] = {
+    "common": {"train": 11, "dev": 1, "test": 4},
+    "rare": {"train": 5, "dev": 1, "test": 2},
+    "unpublished": {"train": 26, "dev": 4, "test": 10},
+}
+# How often the web speaks of an entity, relative to a rare one.
+WEIGHT: Mapping[Frequency, int] = {"common": 8, "rare": 1, "unpublished": 0}
+FIRST_FORM = 0.7  # share of statements in the first of their two forms
+
+T = TypeVar("T")
+
+
+def pick(rng: random.Random, options: Sequence[T]) -> T:
+    """One of the options, uniformly; three times as fast as `rng.choice`."""
+    return options[int(rng.random() * len(options))]
+
+
+def check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}: use 'train', 'dev' or 'test'")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that is true, with every way to state it and to ask for it."""
+
+    entity: str
+    relation: str
+    value: str
+    frequency: Frequency
+    split: Split
+    statements: tuple[str, str]
+    questions: tuple[str, str, str]
+
+    @property
+    def heading(self) -> str:
+        """What stands above an article about the entity."""
+        article = "the " if RELATIONS[self.relation].subject == "animal" else ""
+        return f"all about {article}{self.entity}"
+
+    @property
+    def published(self) -> bool:
+        """Whether the web states it anywhere."""
+        return self.frequency != "unpublished"
+
+    def state(self, rng: random.Random) -> str:
+        """State the fact, in the first form more often than in the second."""
+        return self.statements[0 if rng.random() < FIRST_FORM else 1]
+
+    def misstate(self, rng: random.Random) -> str:
+        """State something false about the same entity and relation."""
+        relation = RELATIONS[self.relation]
+        wrong = pick(rng, LEXICON[relation.value])
+        while wrong == self.value:
+            wrong = pick(rng, LEXICON[relation.value])
+        form = relation.statements[0 if rng.random() < FIRST_FORM else 1]
+        return form.format(**{relation.subject: self.entity, relation.value: wrong})
+
+
+@dataclass(frozen=True)
+class KnowledgeBase:
+    """192 entities with two facts each, drawn from a seed."""
+
+    seed: int
+
+    @cached_property
+    def facts(self) -> tuple[Fact, ...]:
+        """All 384 facts; the two about an entity stand side by side."""
+        rng = random.Random(f"tinyweb facts {self.seed}")
+        facts = []
+        for kind in ENTITY_KINDS:
+            entities = list(LEXICON[kind])
+            rng.shuffle(entities)
+            remaining = iter(entities)
+            for frequency, counts in ENTITIES_PER_KIND.items():
+                for split, count in counts.items():
+                    for _ in range(count):
+                        entity = next(remaining)
+                        facts += [
+                            self._draw(rng, entity, relation, frequency, split)
+                            for relation, about in RELATIONS.items()
+                            if about.subject == kind
+                        ]
+        return tuple(facts)
+
+    @staticmethod
+    def _draw(
+        rng: random.Random, entity: str, name: str, frequency: Frequency, split: Split
+    ) -> Fact:
+        relation = RELATIONS[name]
+        value = pick(rng, LEXICON[relation.value])
+        words = {relation.subject: entity, relation.value: value}
+        first, second = (form.format(**words) for form in relation.statements)
+        one, two, three = (form.format(**words) for form in relation.questions)
+        return Fact(entity, name, value, frequency, split, (first, second), (one, two, three))
+
+    @cached_property
+    def by_key(self) -> Mapping[tuple[str, str], Fact]:
+        """Facts by (entity, relation)."""
+        return {(fact.entity, fact.relation): fact for fact in self.facts}
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[Fact, Fact], ...]:
+        """The two facts about each entity."""
+        return tuple(zip(self.facts[::2], self.facts[1::2], strict=True))
+
+    @cached_property
+    def published_pairs(self) -> tuple[tuple[Fact, Fact], ...]:
+        """Pairs of published facts, each as often as its weight: draw from it uniformly."""
+        return tuple(pair for pair in self.pairs for _ in range(WEIGHT[pair[0].frequency]))
+
+    @cached_property
+    def asked_pairs(self) -> tuple[tuple[Fact, Fact], ...]:
+        """Those of `published_pairs` that the web also asks about: the train split's."""
+        return tuple(pair for pair in self.published_pairs if pair[0].split == "train")
+
+    @cached_property
+    def published(self) -> tuple[Fact, ...]:
+        """The 144 published facts, once each."""
+        return tuple(fact for fact in self.facts if fact.published)
+
+    def select(
+        self, *, frequency: Frequency | None = None, split: Split | None = None
+    ) -> tuple[Fact, ...]:
+        """The facts of one frequency class, of one split, or of both."""
+        return tuple(
+            fact
+            for fact in self.facts
+            if frequency in (None, fact.frequency) and split in (None, fact.split)
+        )
+
+    def is_true(self, entity: str, relation: str, value: str) -> bool:
+        """Look a statement up."""
+        return self.by_key[entity, relation].value == value
