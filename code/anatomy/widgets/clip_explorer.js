@@ -7,7 +7,7 @@ import {
 
 // ------------------------------------------------------------- mathematics
 
-const CLOSE = 1e-9; // 1 + 0.15 is not 1.15 in binary
+const CLOSE = 1e-9; // 1 + 0.36 is not 1.36 in binary
 
 /** "below", "inside" or "above" the clip range; its two ends count as inside. */
 export function place(ratio, clipRange) {
