@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -104,21 +104,40 @@ def batch() -> Callable[..., Batch]:
     return make
 
 
-_CHROMIUM_OPTIONS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NO_BROWSER = (
+    "The browser tests need Chromium: install it (on Debian `apt-get install chromium`, elsewhere "
+    "`.venv/bin/playwright install chromium`), or leave them out with ANATOMY_NO_BROWSER=1."
 )
+
+
+def chromium() -> str | None:
+    """An installed Chromium, or None for the one that Playwright brings."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """One headless Chromium for all browser tests: Playwright allows one per thread."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium
-        if path is None and not Path(chromium.executable_path).exists():
-            pytest.skip("no Chromium: install it, or run `playwright install chromium`")
-        started = chromium.launch(executable_path=path, args=_CHROMIUM_OPTIONS.split())
-        yield started
-        started.close()
+    """One headless Chromium for all browser tests: Playwright starts only once in a thread."""
+    if os.environ.get("ANATOMY_NO_BROWSER") == "1":
+        pytest.skip("ANATOMY_NO_BROWSER=1")
+    from playwright.sync_api import Error, sync_playwright
+
+    with sync_playwright() as playwright:
+        try:
+            found = playwright.chromium.launch(executable_path=chromium(), args=QUIET)
+        except Error as problem:
+            if "Executable doesn't exist" not in str(problem):
+                raise
+            pytest.fail(NO_BROWSER, pytrace=False)
+        yield found
+        found.close()
