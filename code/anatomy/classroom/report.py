@@ -9,6 +9,12 @@ PASSED, FAILED = "✓", "✗"
 # Both marks keep a contrast of 3:1 on white and on near-black; the text takes the page's colour.
 COLOURS = {PASSED: "#1f8f4e", FAILED: "#d1495b"}
 
+# The site's theme puts HTML outputs on a light ground in the dark; this one needs none.
+PLAIN_IN_THE_DARK = (
+    "<style>html[data-theme=dark] .text_html:has(.anatomy-report)"
+    "{background:none!important;color:inherit!important;padding:0!important}</style>"
+)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -66,6 +72,7 @@ class Report:
             else ""
         )
         return (
+            f"{PLAIN_IN_THE_DARK}"
             '<div class="anatomy-report" style="color:inherit;background:transparent;'
             'border:1px solid currentColor;border-radius:6px;padding:.7em 1em;max-width:60em">'
             f'<p style="margin:0 0 .4em"><strong>{escape(self.headline)}</strong></p>'

@@ -98,7 +98,7 @@ GAE = Exercise(
         Case(
             "a truncation in the middle",
             given(REWARDS, VALUES, LAST_VALUES, NEVER, IN_THE_MIDDLE, gamma=0.9, gae_lambda=0.5),
-            "A truncated step keeps γ V(s_{t+1}), the future it did not see. Only the sum stops.",
+            "A truncated step keeps γ V(sₜ₊₁), the future it did not see. Only the sum stops.",
             expected=[[1.1525, -0.55, 2.4]],
         ),
         Case(
@@ -120,18 +120,18 @@ GAE = Exercise(
         Case(
             "four actors, ends of both kinds at different times",
             lambda generator: random_record(generator, ends=True),
-            "Compare with the double sum Σ_k (γλ)^k δ_{t+k}, stopped at the first end, row by row.",
+            "Compare with the double sum Σₖ (γλ)ᵏ δₜ₊ₖ, stopped at the first end, row by row.",
         ),
     ),
     wrong_answers=(
         mistaken(
             "worthless after both",
             "You stopped the bootstrap at the truncation. A truncated episode had a future: "
-            "its δ keeps γ V(s_{t+1}). Only `terminated` makes the future worth 0.",
+            "its δ keeps γ V(sₜ₊₁). Only `terminated` makes the future worth 0.",
         ),
         mistaken(
             "worth something after both",
-            "You bootstrap after a termination. The task has ended there: V(s_{t+1}) belongs to "
+            "You bootstrap after a termination. The task has ended there: V(sₜ₊₁) belongs to "
             "another episode, and the future is worth 0.",
         ),
         mistaken(
@@ -180,21 +180,21 @@ EXPONENT = Exercise(
         Case(
             "T = 5, t = 4: the last step",
             given(5, 4),
-            "Â_{T−1} is δ_{T−1}, with no factor at all.",
+            "The last advantage is the last δ, with no factor at all.",
             expected=0,
         ),
-        Case("T = 5, t = 3: one step earlier", given(5, 3), "Â_3 = δ_3 + γλ δ_4.", expected=1),
+        Case("T = 5, t = 3: one step earlier", given(5, 3), "Â₃ = δ₃ + γλ δ₄.", expected=1),
         Case("T = 5, t = 1", given(5, 1), "Count the steps from t to T − 1.", expected=3),
         Case("T = 128, t = 0", given(128, 0), "Count the steps from t to T − 1.", expected=127),
     ),
     wrong_answers=(
         WrongAnswer(
             "T − t + 1 is what PPO's eq. 10 and 11 print (errata E1). At t = T − 1 it gives 2, "
-            "but Â_{T−1} = δ_{T−1} has no factor.",
+            "but the last advantage is the last δ, with no factor.",
             lambda T, t: T - t + 1,
         ),
         WrongAnswer(
-            "T − t is the power of γ that V(s_T) carries. δ_{T−1} lies one step before it.",
+            "T − t is the power of γ that V(s_T) carries. The last δ lies one step before it.",
             lambda T, t: T - t,
         ),
         WrongAnswer("T − 1 is right for t = 0 only: count from t.", lambda T, t: T - 1),
