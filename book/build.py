@@ -140,7 +140,7 @@ def execute(notebook: Notebook) -> None:
         timeout=int(limit) + 30,
         kernel_name="python3",
         resources={"metadata": {"path": str(notebook.path.parent)}},
-        on_cell_start=count,
+        on_cell_execute=count,
         extra_arguments=["--log-level=ERROR"],
         record_timing=False,  # it would change the cells' metadata, which the cache hashes
     )

@@ -127,7 +127,7 @@ def test_learning_curves_draw_mean_band_and_label() -> None:
     assert lower.fill == "tonexty"
     assert mean.line.color == plots.COLOURS["ppo"]
     label = figure.layout.annotations[0]
-    assert (label.x, label.y, label.text) == (200, 3, "<b>ppo</b>")
+    assert (label.xref, label.x, label.y, label.text) == ("paper", 1, 3, "<b>ppo</b>")
     assert figure.layout.showlegend is False
     assert figure.layout.xaxis.title.text == "steps"
 
@@ -138,9 +138,11 @@ def test_wrong_shape_is_named() -> None:
 
 
 def test_a_line_that_ends_early_is_labelled_at_its_last_number() -> None:
-    figure = plots.lines({"a": ([0, 1, 2], [1.0, 2.0, np.nan])}, x_title="x", y_title="y")
-    label = figure.layout.annotations[0]
-    assert (label.x, label.y) == (1, 2)
+    short, long = ([0, 1, 2], [1.0, 2.0, np.nan]), ([0, 1, 2], [5.0, 5.0, 5.0])
+    figure = plots.lines({"short": short, "long": long}, x_title="x", y_title="y")
+    first, second = figure.layout.annotations
+    assert (first.xref, first.x, first.y) == (None, 1, 2)
+    assert (second.xref, second.x, second.y) == ("paper", 1, 5)
 
 
 def test_spread_separates_and_keeps_order() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 WALK = """async () => {
@@ -58,3 +59,10 @@ def visit(browser: Any, address: str, page: str, **context: Any) -> tuple[Any, l
         except Exception:
             note("missing", what)
     return tab, problems
+
+
+def wait_for_new_ink(tab: Any, old: list[str]) -> None:
+    """Give the figures some seconds to be drawn again in other colours."""
+    with contextlib.suppress(Exception):
+        changed = f"(old) => ({INK})().every((fill) => !old.includes(fill))"
+        tab.wait_for_function(changed, arg=old, timeout=10_000)

@@ -29,7 +29,8 @@ class Page(HTMLParser):
 
 def broken(site: Path) -> Iterator[str]:
     """Each internal link of the site that leads nowhere, as 'page: link (why)'."""
-    pages = {path: Page(path.read_text()) for path in sorted(site.rglob("*.html"))}
+    found = [path for path in sorted(site.rglob("*.html")) if "_static" not in path.parts]
+    pages = {path: Page(path.read_text()) for path in found}
     for path, page in pages.items():
         for link in page.links:
             parts = urlsplit(link)

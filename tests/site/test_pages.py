@@ -14,8 +14,8 @@ SITE = Path(__file__).resolve().parents[2] / "_build" / "html"
 PAGES = sorted(
     path.relative_to(SITE).as_posix()
     for path in SITE.rglob("*.html")
-    if not path.is_relative_to(SITE / "_static")
-) or ["index.html"]
+    if not path.is_relative_to(SITE / "_static") and path != SITE / "index.html"
+) or ["book/index.html"]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -25,7 +25,7 @@ def test_page_on_a_desktop(browser: Any, address: str, page: str) -> None:
     tab, problems = inspection.visit(browser, address, page, viewport=DESKTOP, color_scheme="light")
     light = tab.evaluate(inspection.INK)
     tab.emulate_media(color_scheme="dark")
-    tab.wait_for_timeout(300)
+    inspection.wait_for_new_ink(tab, light)
     dark = tab.evaluate(inspection.INK)
     tab.context.close()
     assert problems == []
@@ -44,8 +44,15 @@ def test_page_on_a_phone_in_the_dark(browser: Any, address: str, page: str) -> N
     assert wide == [], "wider than the phone"
 
 
-def test_favicon_and_redirect(browser: Any, address: str) -> None:
-    tab, problems = inspection.visit(browser, address, "index.html")
+def test_root_leads_to_the_landing_page(browser: Any, address: str) -> None:
+    tab = browser.new_page()
+    tab.goto(f"{address}/")
+    tab.wait_for_url(f"{address}/book/index.html")
+    tab.context.close()
+
+
+def test_favicon(browser: Any, address: str) -> None:
+    tab, problems = inspection.visit(browser, address, "book/index.html")
     icon = tab.locator("link[rel='icon']").first.get_attribute("href") or ""
     found = tab.request.get(str(tab.evaluate("(x) => new URL(x, location).href", icon)))
     tab.context.close()

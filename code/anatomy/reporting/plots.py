@@ -32,7 +32,7 @@ COLOURS: dict[str, str] = {
 CATEGORIES = ("#2a6fbb", "#d1570a", "#149a70", "#a259b8", "#7b8794")
 FAINT = "rgba(128, 136, 146, 0.28)"
 HEIGHT = 380
-MARGIN = {"l": 64, "r": 24, "t": 28, "b": 56}
+MARGIN = {"l": 52, "r": 24, "t": 20, "b": 52}
 
 
 def _template() -> go.layout.Template:
@@ -41,7 +41,8 @@ def _template() -> go.layout.Template:
         "gridcolor": FAINT,
         "linecolor": COLOURS["neutral"],
         "tickcolor": COLOURS["neutral"],
-        "title": {"standoff": 10},
+        "tickfont": {"size": 13},
+        "title": {"font": {"size": 14}, "standoff": 10},
         "zeroline": False,
     }
     return go.layout.Template(
@@ -170,9 +171,11 @@ def label_ends(
     height = figure.layout.height or HEIGHT
     per_pixel = (high - low or 1.0) * 1.1 / (height - MARGIN["t"] - MARGIN["b"])
     places = spread([y for _, y, _ in ends.values()], 18 * per_pixel)
+    right = max((x for x, _, _ in ends.values()), default=0.0)
     for (name, (x, y, colour)), place in zip(ends.items(), places, strict=True):
         figure.add_annotation(
-            x=x,
+            # Beside the plot's edge rather than at its x, which would widen the axis.
+            **({"x": 1, "xref": "paper"} if x == right else {"x": x}),
             y=y,
             yshift=(place - y) / per_pixel,
             text=f"<b>{name}</b>",
