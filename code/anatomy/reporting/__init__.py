@@ -8,5 +8,6 @@ from anatomy.reporting.history import History
 from anatomy.reporting.progress import progress
 from anatomy.reporting.receipts import read_result, receipt, write_result
 from anatomy.reporting.source import show
+from anatomy.reporting.table import table
 
-__all__ = ["History", "progress", "read_result", "receipt", "show", "write_result"]
+__all__ = ["History", "progress", "read_result", "receipt", "show", "table", "write_result"]
