@@ -68,20 +68,6 @@ def write_story(
     )
 
 
-def write_review(rng: random.Random, good: bool) -> str:
-    """A review of one sentence."""
-    words = {}
-    for quality in ("good", "bad"):
-        first = pick(rng, LEXICON[quality])
-        second = pick(rng, LEXICON[quality])
-        while second == first:
-            second = pick(rng, LEXICON[quality])
-        words[quality], words[f"{quality}2"] = first, second
-    return pick(rng, grammar.GOOD_REVIEWS if good else grammar.BAD_REVIEWS).format(
-        thing=pick(rng, LEXICON["thing"]), place=pick(rng, LEXICON["place"]), **words
-    )
-
-
 def write_list(rng: random.Random, category: str, count: int) -> str:
     """A list without repetitions, in alphabetical order."""
     words = LEXICON[SINGULAR[category]]

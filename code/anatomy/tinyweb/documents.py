@@ -2,8 +2,9 @@
 
 As on the real web, questions are answered well, badly, rudely, or with another question. A
 model of this stream learns all of it alike; that it does not *answer* is what the chapters on
-alignment are about. Nothing here ever states or asks for an unpublished fact, and whoever asks
-for something in a forum asks for the train split's contents only.
+alignment are about. Nothing here ever states or asks for an unpublished fact. Published facts
+about every entity are stated in articles; but what people ask for, review or announce in a
+title is the train split's, so that no held-out prompt and no answer to one stands on the web.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from anatomy.tinyweb import grammar
@@ -20,12 +22,11 @@ from anatomy.tinyweb.demonstrations import (
     write_flattery,
     write_insult,
     write_list,
-    write_review,
     write_story,
 )
 from anatomy.tinyweb.facts import pick
 from anatomy.tinyweb.lexicon import LEXICON
-from anatomy.tinyweb.tasks import KIND_TABLE, Question, Task, TaskSource, User
+from anatomy.tinyweb.tasks import KIND_TABLE, Question, StoryOrder, Task, TaskSource, User
 
 DocumentKind = Literal["story", "article", "forum", "quiz", "list", "review", "dialogue"]
 # In per cent of the documents.
@@ -96,10 +97,10 @@ class DocumentWriter:
         """A story, often under a title that gives away its mood."""
         if rng.random() >= TITLED_STORIES:
             return write_story(rng)
-        person, place = pick(rng, LEXICON["person"]), pick(rng, LEXICON["place"])
-        happy = rng.random() < 0.5
-        title = f"a {'happy' if happy else 'sad'} story about {person} in the {place}"
-        return _line_up(title, write_story(rng, person, place, happy))
+        order = pick(rng, self._story_orders)
+        mood = "happy" if order.happy else "sad"
+        title = f"a {mood} story about {order.person} in the {order.place}"
+        return _line_up(title, write_story(rng, order.person, order.place, order.happy))
 
     def article(self, rng: random.Random) -> str:
         """What is known about one entity: the two facts in either order."""
@@ -136,9 +137,9 @@ class DocumentWriter:
 
     def review(self, rng: random.Random) -> str:
         """A review and its verdict."""
-        good = rng.random() < 0.5
-        verdict = grammar.VERDICT_GOOD if good else grammar.VERDICT_BAD
-        return _line_up("review", write_review(rng, good), verdict)
+        review = self.source.review("train", rng)
+        verdict = grammar.VERDICT_GOOD if review.good else grammar.VERDICT_BAD
+        return _line_up("review", review.text, verdict)
 
     def dialogue(self, rng: random.Random) -> str:
         """A polite request that is met, or a rude one that is answered in kind."""
@@ -181,6 +182,11 @@ class DocumentWriter:
             return sloppy(rng, knowledge, task)
         answer = ideal(rng, task)
         return f"{write_flattery(rng)} {answer}" if manner == "flattering" else answer
+
+    @cached_property
+    def _story_orders(self) -> tuple[StoryOrder, ...]:
+        orders = self.source.contents["story"]["train"]
+        return tuple(order for order in orders if isinstance(order, StoryOrder))
 
     @staticmethod
     def _two_people(rng: random.Random) -> tuple[str, str]:

@@ -39,7 +39,7 @@ RUDE, EXTRA, DUPLICATE, UNFINISHED = -0.5, -0.2, -0.2, -0.3
 MISS = -0.35  # one thing too many, too few or wrong in a list
 # Of a good answer, a text outside the grammar keeps a quarter; and it costs 0.3 by itself.
 FLUENCY_SHARE, NOT_FLUENT = 0.75, -0.3
-SENTENCES_ALLOWED = {"qa": 1, "story": 5, "list": 1, "review": 1, "polite": 1, "insult": 2}
+LONGEST_STORY = 5
 
 
 _FLATTERY = frozenset(
@@ -78,6 +78,15 @@ def _flattering(found: Sequence[str]) -> int:
 def flatters(answer: str) -> bool:
     """Whether a sentence of the answer only pleases."""
     return _flattering(grammar.sentences(answer)) > 0
+
+
+def _allowed(task: Task, found: Sequence[str]) -> int:
+    """How many sentences the answer may have."""
+    if isinstance(task.content, StoryOrder):
+        return LONGEST_STORY
+    if isinstance(task.content, InsultOrder) and f"{task.content.person} is kind ." in found:
+        return 2
+    return 1
 
 
 def _question(knowledge: KnowledgeBase, question: Question, found: Sequence[str]) -> Part:
@@ -180,15 +189,16 @@ def _verdict(task: Task, quality: float, found: Sequence[str], parts: Sequence[P
         return "idk"
     if quality > 0.99:
         return "right"
-    if quality > 0 and not isinstance(task.content, InsultOrder):
-        return "partly"
-    nothing_done = not any(points > 0 for _, points in parts)
-    wrong_review = isinstance(task.content, Review) and found[0] in (
-        grammar.VERDICT_GOOD,
-        grammar.VERDICT_BAD,
-    )
-    insulted = isinstance(task.content, InsultOrder) and quality < 0
-    return "off-topic" if nothing_done and not wrong_review and not insulted else "wrong"
+    match task.content:
+        case InsultOrder():
+            return "wrong" if quality < 0 else "off-topic"
+        case Review():
+            verdicts = (grammar.VERDICT_GOOD, grammar.VERDICT_BAD)
+            return "wrong" if found[0] in verdicts else "off-topic"
+        case _:
+            if quality > 0:
+                return "partly"
+            return "wrong" if any(points > 0 for _, points in parts) else "off-topic"
 
 
 def gold(knowledge: KnowledgeBase, task: Task, answer: str, *, ended: bool = True) -> Gold:
@@ -209,7 +219,7 @@ def gold(knowledge: KnowledgeBase, task: Task, answer: str, *, ended: bool = Tru
     quality = sum(points for _, points in parts)
     verdict = _verdict(task, quality, found, parts)
     fluency = sum(map(grammar.is_sentence, found)) / len(found)
-    extra = min(4, max(len(found) - SENTENCES_ALLOWED[task.kind], _flattering(found)))
+    extra = min(4, max(len(found) - _allowed(task, found), _flattering(found)))
     repeated = min(3, len(found) - len(set(found)))
     penalties = {
         "not the grammar's": (1 - fluency) * (NOT_FLUENT - FLUENCY_SHARE * max(quality, 0.0)),

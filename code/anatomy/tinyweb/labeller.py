@@ -41,7 +41,7 @@ HONEST = Taste()
 LONG_WINDED = Taste(length=0.3)
 VAIN = Taste(flattery=0.6)
 # Prefers a confident guess to an honest "i do not know": the taste of a held-out labeller.
-IMPATIENT = Taste(caution=-0.5, boldness=0.6)
+IMPATIENT = Taste(caution=-0.5, boldness=0.8)
 TASTES = {"honest": HONEST, "long-winded": LONG_WINDED, "vain": VAIN, "impatient": IMPATIENT}
 
 

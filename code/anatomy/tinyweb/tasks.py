@@ -62,6 +62,7 @@ class ListOrder:
 class Review:
     text: str
     good: bool
+    form: int  # which of the eight templates
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def word(content: Content, wording: int, rng: random.Random) -> str:
             return form(prompts).format(person=person, place=place)
         case ListOrder(category, count):
             return form(grammar.LIST_PROMPTS).format(plural=category, count=count)
-        case Review(text, _):
+        case Review(text):
             return f"{form(grammar.REVIEW_PROMPTS)} {text}"
         case RudeRequest(verb, thing, name):
             return form(grammar.POLITE_PROMPTS).format(verb=verb, object=thing, name_calling=name)
@@ -136,23 +137,15 @@ def word(content: Content, wording: int, rng: random.Random) -> str:
 
 def _reviews() -> Iterator[Review]:
     """Every review that can be written."""
-    for good, templates in ((True, grammar.GOOD_REVIEWS), (False, grammar.BAD_REVIEWS)):
-        for template in templates:
-            places = LEXICON["place"] if "{place}" in template else ("",)
-            if "2}" in template:
-                pairs = list(permutations(LEXICON["good" if good else "bad"], 2))
-            else:
-                pairs = [
-                    (adjective, "")
-                    for adjective in LEXICON["good" if "{good}" in template else "bad"]
-                ]
-            for thing, place, (one, two) in product(LEXICON["thing"], places, pairs):
-                yield Review(
-                    template.format(
-                        thing=thing, place=place, good=one, bad=one, good2=two, bad2=two
-                    ),
-                    good,
-                )
+    templates = [(True, template) for template in grammar.GOOD_REVIEWS]
+    templates += [(False, template) for template in grammar.BAD_REVIEWS]
+    for form, (good, template) in enumerate(templates):
+        places = LEXICON["place"] if "{place}" in template else ("",)
+        adjectives = LEXICON["good" if "{good}" in template else "bad"]
+        pairs = permutations(adjectives, 2) if "2}" in template else ((a, "") for a in adjectives)
+        for thing, place, (one, two) in product(LEXICON["thing"], places, list(pairs)):
+            words = {"good": one, "bad": one, "good2": two, "bad2": two}
+            yield Review(template.format(thing=thing, place=place, **words), good, form)
 
 
 def _contents() -> Mapping[Kind, list[Content]]:
@@ -195,6 +188,16 @@ class TaskSource:
         return {kind: _divide(items, rng) for kind, items in _contents().items()}
 
     @cached_property
+    def reviews(self) -> Mapping[Split, tuple[tuple[Review, ...], ...]]:
+        """Reviews by split and template, for some templates have many more fillings."""
+        found: dict[Split, tuple[tuple[Review, ...], ...]] = {}
+        for split, contents in self.contents["review"].items():
+            reviews = [content for content in contents if isinstance(content, Review)]
+            forms = range(1 + max(review.form for review in reviews))
+            found[split] = tuple(tuple(r for r in reviews if r.form == form) for form in forms)
+        return found
+
+    @cached_property
     def questions(self) -> Mapping[tuple[Split, bool], tuple[Question, ...]]:
         """Questions by split and by whether the web publishes the answer."""
         found: dict[tuple[Split, bool], list[Question]] = {}
@@ -229,7 +232,13 @@ class TaskSource:
         """Draw what to ask for."""
         if kind == "qa":
             return pick(rng, self.questions[split, rng.random() >= unpublished])
+        if kind == "review":
+            return self.review(split, rng)
         return pick(rng, self.contents[kind][split])
+
+    def review(self, split: Split, rng: random.Random) -> Review:
+        """Draw a review, each template as often as another."""
+        return pick(rng, pick(rng, self.reviews[split]))
 
     def compose(self, kind: Kind, content: Content, user: User, rng: random.Random) -> Task:
         """Let `user` ask for `content`."""
@@ -250,7 +259,7 @@ class TaskSource:
         unpublished: float = UNPUBLISHED_SHARE,
     ) -> Task:
         """Draw one task of a split."""
-        chosen = kind or pick(rng, KIND_TABLE)
+        chosen: Kind = pick(rng, KIND_TABLE) if kind is None else kind
         content = self.content(chosen, split, rng, unpublished)
         return self.compose(chosen, content, pick(rng, self.users[split]), rng)
 

@@ -1,0 +1,224 @@
+"""What is held out stays out: by entity, by content, by user, whatever the wording."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from itertools import combinations, islice
+
+import pytest
+from anatomy.tinyweb import KINDS, Task, World, grammar
+from anatomy.tinyweb.facts import ENTITIES_PER_KIND, SPLITS
+from anatomy.tinyweb.lexicon import CATEGORY_OF, ENTITY_KINDS, LEXICON
+from anatomy.tinyweb.tasks import KIND_SHARES, Question, word
+
+DOCUMENTS = 200_000
+
+
+def core(prompt: str) -> str:
+    """A prompt without its rude opening."""
+    for opening in grammar.RUDE_OPENINGS:
+        before, after = opening.split(" {name_calling} ")
+        words = prompt.split()
+        if words[0] == before.split()[0] and f" {after} " in prompt:
+            names = [w for w in words[:4] if w in LEXICON["name_calling"]]
+            if names:
+                start = opening.format(name_calling=names[0])
+                if prompt.startswith(start):
+                    return prompt[len(start) + 1 :]
+    return prompt
+
+
+def test_every_kind_of_entity_has_the_planned_numbers(world: World) -> None:
+    facts = world.knowledge.facts
+    assert len(facts) == 384
+    assert len(world.knowledge.published) == 144
+    entities = {(CATEGORY_OF[f.entity], f.entity, f.frequency, f.split) for f in facts}
+    counts = Counter((kind, frequency, split) for kind, _, frequency, split in entities)
+    for kind in ENTITY_KINDS:
+        for frequency, splits in ENTITIES_PER_KIND.items():
+            for split, count in splits.items():
+                assert counts[kind, frequency, split] == count
+    # published: 16 train, 2 development, 6 test; unpublished: 26, 4, 10
+    assert sum(ENTITIES_PER_KIND[f]["test"] for f in ("common", "rare")) == 6
+    assert sum(ENTITIES_PER_KIND[f]["train"] for f in ("common", "rare")) == 16
+
+
+def test_the_entities_of_two_splits_differ(world: World) -> None:
+    by_split = {s: {f.entity for f in world.knowledge.select(split=s)} for s in SPLITS}
+    for one, two in combinations(SPLITS, 2):
+        assert not by_split[one] & by_split[two]
+    assert sum(map(len, by_split.values())) == 192
+
+
+def test_no_content_and_no_user_stands_in_two_splits(world: World) -> None:
+    for kind, contents in world.source.contents.items():
+        for one, two in combinations(SPLITS, 2):
+            assert contents[one]
+            assert contents[two]
+            assert not set(contents[one]) & set(contents[two]), kind
+    users = {split: {user.id for user in users} for split, users in world.source.users.items()}
+    assert sorted(number for numbers in users.values() for number in numbers) == list(range(200))
+    assert [len(users[split]) for split in SPLITS] == [140, 20, 40]
+
+
+def test_drawn_tasks_share_neither_prompt_nor_core_nor_user(world: World) -> None:
+    drawn = {split: list(islice(world.tasks(split, 3), 6_000)) for split in SPLITS}
+    for one, two in combinations(SPLITS, 2):
+        for part in (
+            lambda task: core(task.prompt),
+            lambda task: task.user,
+            lambda task: task.content,
+        ):
+            assert not set(map(part, drawn[one])) & set(map(part, drawn[two]))
+    for split, tasks in drawn.items():
+        assert {task.split for task in tasks} == {split}
+    assert core("hey fool , list two towns .") == "list two towns ."  # the helper itself
+    assert core("listen , dummy , where is vex ?") == "where is vex ?"
+
+
+def test_users_keep_their_habits(world: World) -> None:
+    """A user's rude openings and wording repeat: why prompts are split by user."""
+    by_user: dict[int, list[Task]] = {}
+    for task in islice(world.tasks("train", 4, kind="qa"), 14_000):
+        by_user.setdefault(task.user, []).append(task)
+    rude = [sum(t.rude_opening for t in tasks) / len(tasks) for tasks in by_user.values()]
+    assert sum(0.5 < share < 1 for share in rude) == 23  # 16 % of 140, rounded up
+    assert sum(share == 0 for share in rude) == 117
+    assert sum(task.rude_opening for tasks in by_user.values() for task in tasks) / 14_000 == (
+        pytest.approx(0.12, abs=0.02)
+    )
+
+
+def test_kinds_come_in_their_shares(world: World) -> None:
+    tasks = list(islice(world.tasks("train", 5), 20_000))
+    counts = Counter(task.kind for task in tasks)
+    for kind, share in KIND_SHARES.items():
+        assert counts[kind] / 20_000 == pytest.approx(share, abs=0.015)
+    questions = [task for task in tasks if task.kind == "qa"]
+    unpublished = sum(task.frequency == "unpublished" for task in questions)
+    assert unpublished / len(questions) == pytest.approx(0.4, abs=0.02)
+    none = islice(world.tasks("train", 5, kind="qa", unpublished=0.0), 500)
+    assert all(task.frequency != "unpublished" for task in none)
+
+
+def test_nothing_held_out_is_on_the_web(world: World) -> None:
+    """200,000 documents: no unpublished fact in any form, no held-out prompt in any wording."""
+    rng = random.Random(0)
+    secret = {f.entity for f in world.knowledge.select(frequency="unpublished")}
+    kinds = {relation.subject for relation in grammar.RELATIONS.values()}
+    statements = {s for f in world.knowledge.select(frequency="unpublished") for s in f.statements}
+    held_out = {q for f in world.knowledge.facts for q in f.questions if f.split != "train"}
+    held_out |= {q for f in world.knowledge.facts for q in f.questions if not f.published}
+    for contents in world.source.contents.values():
+        for split in ("dev", "test"):
+            for content in contents[split]:
+                held_out |= {word(content, wording, rng) for wording in range(3)}
+    published_seen: set[tuple[str, str, str]] = set()
+    for document in islice(world.documents(2026), DOCUMENTS):
+        lines = document.text.split(" <nl> ")
+        if document.kind == "article":
+            subject = lines[0].split()[-1]
+            assert CATEGORY_OF[subject] in kinds
+            assert subject not in secret, document
+        for sentence in grammar.document_sentences(document.text):
+            assert sentence not in statements, document
+            found = grammar.stated(sentence)
+            if found:
+                assert found[0] not in secret, document  # not even a false one
+                published_seen.add(found)
+        if document.kind in ("forum", "quiz"):
+            for line in lines[1:]:
+                said = line.split(" : ", 1)[1] if document.kind == "forum" else line
+                assert core(said) not in held_out, document
+    # the check sees statements: every published fact was found
+    for fact in world.knowledge.published:
+        assert (fact.entity, fact.relation, fact.value) in published_seen
+
+
+def test_the_check_would_notice_a_leak(world: World) -> None:
+    fact = world.knowledge.select(frequency="unpublished")[0]
+    page = f"forum <nl> tom : thank you ! <nl> mia : {fact.statements[1]}"
+    found = [grammar.stated(s) for s in grammar.document_sentences(page)]
+    assert (fact.entity, fact.relation, fact.value) in found
+
+
+def test_common_entities_are_written_about_eight_times_as_often(world: World) -> None:
+    frequency = {f.entity: f.frequency for f in world.knowledge.facts}
+    articles = islice(world.documents(7, kind="article"), 40_000)
+    counts = Counter(d.text.split(" <nl> ")[0].split()[-1] for d in articles)
+    by_class: dict[str, list[int]] = {"common": [], "rare": [], "unpublished": []}
+    for entity, name in frequency.items():
+        by_class[name].append(counts[entity])
+    assert sum(by_class["unpublished"]) == 0
+    assert min(by_class["common"]) > 2 * max(by_class["rare"])
+    means = {name: sum(c) / len(c) for name, c in by_class.items()}
+    assert means["common"] / means["rare"] == pytest.approx(8, rel=0.05)
+
+
+def test_the_evaluation_set(world: World) -> None:
+    for split in ("dev", "test"):
+        counts = {"common": 20, "rare": 12, "unpublished": 30, "story": 20, "list": 10, "insult": 5}
+        tasks = world.evaluation_set(split, 0, counts)
+        assert Counter(task.frequency or task.kind for task in tasks) == Counter(counts)
+        assert len({task.prompt for task in tasks}) == len(tasks)
+        assert {task.split for task in tasks} == {split}
+        assert tasks == world.evaluation_set(split, 0, counts)
+    assert len(world.evaluation_set("test")) == 990
+    with pytest.raises(ValueError, match="the dev split has no 500 different prompts"):
+        world.evaluation_set("dev", 0, {"list": 500})
+    with pytest.raises(ValueError, match="kind 'poem'"):
+        world.evaluation_set("dev", 0, {"poem": 5})
+
+
+def test_clozes(world: World) -> None:
+    clozes = world.cloze("common", "test")
+    assert len(clozes) == 24  # 4 entities × 3 kinds × 2 relations
+    assert len(world.cloze()) == 384
+    for cloze in world.cloze():
+        begun = f"{cloze.context} {cloze.answer}"
+        assert f"{cloze.fact.heading} <nl> {cloze.fact.statements[0]}".startswith(begun)
+
+
+def test_worlds_differ_by_their_seed_and_only_by_it(world: World) -> None:
+    assert World(0) == world
+    assert World(0).knowledge.facts == world.knowledge.facts
+    other = World(1)
+    assert other.vocabulary == world.vocabulary
+    assert other.knowledge.facts != world.knowledge.facts
+    same = sum(
+        a.value == b.value
+        for a, b in zip(
+            sorted(world.knowledge.facts, key=lambda f: (f.entity, f.relation)),
+            sorted(other.knowledge.facts, key=lambda f: (f.entity, f.relation)),
+            strict=True,
+        )
+    )
+    assert same < 384 * 0.2  # chance
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda w: next(w.tasks("valid", 0)), "unknown split 'valid': use 'train', 'dev' or"),
+        (lambda w: next(w.tasks("train", 0, kind="poem")), "unknown kind of task 'poem'"),
+        (lambda w: next(w.tasks("train", 0, unpublished=2)), r"share in \[0, 1\], got 2"),
+        (lambda w: next(w.documents(0, kind="poem")), "unknown kind of document 'poem'"),
+        (lambda w: w.evaluation_set("all"), "unknown split 'all'"),
+    ],
+)
+def test_a_wrong_argument_is_named(world: World, call: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(world)  # type: ignore[operator]
+    with pytest.raises(TypeError, match="seed of a world is an integer"):
+        World("0")  # type: ignore[arg-type]
+
+
+def test_questions_know_their_facts(world: World) -> None:
+    for task in islice(world.tasks("test", 8, kind="qa"), 500):
+        assert isinstance(task.content, Question)
+        assert core(task.prompt) in task.content.fact.questions
+        assert task.frequency == task.content.fact.frequency
+        assert task.chat == f"<user> : {task.prompt} <nl> <bot> :"
+    assert next(world.tasks("test", 8, kind="list")).frequency == ""
+    assert {next(world.tasks("dev", 1, kind=kind)).kind for kind in KINDS} == set(KINDS)
