@@ -10,7 +10,7 @@ REPORT = Report(
     points=0,
     out_of=3,
     passed=False,
-    diagnosis="You did <this>.",
+    diagnosis="You did <this> with `a < b`.",
 )
 
 
@@ -21,7 +21,7 @@ def test_plain_text_has_a_mark_for_each_case_and_the_diagnosis_last():
         "✗ bad <b>",
         "    first line",
         "    second & last",
-        "→ You did <this>.",
+        "→ You did <this> with `a < b`.",
     ]
 
 
@@ -29,7 +29,7 @@ def test_html_escapes_and_says_the_marks_in_words():
     html = REPORT._repr_html_()
     assert "bad &lt;b&gt;" in html
     assert "second &amp; last" in html
-    assert "You did &lt;this&gt;." in html
+    assert "You did &lt;this&gt; with <code>a &lt; b</code>." in html
     assert 'aria-label="passed"' in html
     assert 'aria-label="failed"' in html
     assert html.count("<div") == html.count("</div>")

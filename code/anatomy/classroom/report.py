@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html import escape
 
@@ -67,7 +68,7 @@ class Report:
         rows = "".join(_row(verdict) for verdict in self.verdicts)
         diagnosis = (
             f'<p style="margin:.6em 0 0;border-left:3px solid currentColor;padding-left:.7em">'
-            f"{escape(self.diagnosis)}</p>"
+            f"{_marked_up(self.diagnosis)}</p>"
             if self.diagnosis
             else ""
         )
@@ -75,17 +76,23 @@ class Report:
             f"{PLAIN_IN_THE_DARK}"
             '<div class="anatomy-report" style="color:inherit;background:transparent;'
             'border:1px solid currentColor;border-radius:6px;padding:.7em 1em;max-width:60em">'
-            f'<p style="margin:0 0 .4em"><strong>{escape(self.headline)}</strong></p>'
+            f'<p style="margin:0 0 .4em"><strong>{_marked_up(self.headline)}</strong></p>'
             f'<ul style="list-style:none;margin:0;padding:0">{rows}</ul>{diagnosis}</div>'
         )
 
 
+def _marked_up(text: str) -> str:
+    """Escaped, with `code` between backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def _row(verdict: Verdict) -> str:
     mark, word = (PASSED, "passed") if verdict.passed else (FAILED, "failed")
-    message = "<br>".join(escape(line) for line in verdict.message.splitlines())
+    message = "<br>".join(_marked_up(line) for line in verdict.message.splitlines())
     detail = f'<div style="margin:.1em 0 .3em 1.5em">{message}</div>' if message else ""
     return (
         '<li style="margin:.15em 0">'
         f'<span role="img" aria-label="{word}" style="display:inline-block;width:1.5em;'
-        f'font-weight:bold;color:{COLOURS[mark]}">{mark}</span>{escape(verdict.case)}{detail}</li>'
+        f'font:bold 1em sans-serif;color:{COLOURS[mark]}">{mark}</span>'
+        f"{_marked_up(verdict.case)}{detail}</li>"
     )
