@@ -167,6 +167,7 @@ def describe_divergence(losses: dict[str, Tensor]) -> str:
     """One sentence for a step whose loss or gradient is not finite."""
     values = ", ".join(f"{name} {value.item():.3g}" for name, value in losses.items())
     return (
-        f"the loss or its gradient is not finite ({values}); the policy keeps the weights before this step. "
+        f"the loss or its gradient is not finite ({values}); "
+        "the policy keeps the weights before this step. "
         "Look for NaN in rewards or observations, or lower the learning rate."
     )
