@@ -19,7 +19,7 @@ variance, norm of the gradient before clipping, and the mean return of the last
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -135,7 +135,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     write(
         "ppo_health",
         {"task": TASK, "runs": data},
-        config={"actors": ACTORS, "reward_scale": REWARD_SCALE, "steps": steps, "ppo": HEALTHY},
+        config={
+            "actors": ACTORS,
+            "reward_scale": REWARD_SCALE,
+            "steps": steps,
+            "ppo": asdict(HEALTHY),
+        },
         finished=done,
         options=options,
     )

@@ -208,10 +208,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         if row in objectives
         for k in EPOCHS
     }
-    wanted = list(dict.fromkeys(r for runs in [*grid.values(), *epochs.values()] for r in runs))
-    done = dict(
-        zip(wanted, run_all("ppo_table1", train, wanted, workers=options.workers), strict=True)
-    )
+    done: dict[Run, dict[str, Any]] = {}
+    for part in (grid, epochs):
+        wanted = [r for runs in part.values() for r in runs if r not in done]
+        finished = run_all("ppo_table1", train, wanted, workers=options.workers)
+        done |= dict(zip(wanted, finished, strict=True))
     chance = [Run(task, NONE, seed, 200_000) for task in TASKS for seed in options.seeds]
     floor = run_all("ppo_table1_untrained", untrained, chance, workers=options.workers)
 

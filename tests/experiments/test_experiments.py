@@ -1,4 +1,4 @@
-"""The multi-seed scripts: their statistics, a tiny run of each, and the results in the repository."""
+"""The multi-seed scripts: statistics, a tiny run of each, and the results in the repository."""
 
 from __future__ import annotations
 
