@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from anatomy.rollout import Batch, Rollout
 from torch import Tensor
+
+from anatomy.rollout import Batch, Rollout
 
 
 class Experience(NamedTuple):

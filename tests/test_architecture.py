@@ -13,8 +13,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import anatomy
 import pytest
+
+import anatomy
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "code" / "anatomy"

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from anatomy.estimators import (
     discounted_returns,
     effective_sample_share,

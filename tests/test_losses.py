@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import torch
+
 from anatomy.losses import (
     adapt_kl_coef,
     clipped_surrogate,

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from anatomy.masking import length_mask, masked_mean, masked_variance, whiten
 
 NASTY = [0.0, 1e30, -math.inf, math.inf, math.nan]

@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 import torch
+
 from anatomy.rollout import Batch, Rollout
 
 

@@ -30,6 +30,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+
 from anatomy.reporting import read_result, receipt, write_result
 from anatomy.reporting.plots import bootstrap_interval, t_interval
 from tasks import TASKS, TUNING_SEEDS, Task

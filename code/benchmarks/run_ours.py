@@ -12,6 +12,7 @@ from typing import Any
 
 import gymnasium
 import torch
+
 from anatomy.algorithms.ppo import judge, make_optimizer, update
 from anatomy.envs import Actors, evaluate_policy
 from anatomy.models.actor_critic import ActorCritic, CategoricalActorCritic, GaussianActorCritic

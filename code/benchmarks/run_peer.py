@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from anatomy.envs import evaluate_policy
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
-from tasks import EPISODES, TASKS, Task
 from torch import Tensor
+
+from anatomy.envs import evaluate_policy
+from tasks import EPISODES, TASKS, Task
 
 
 class Stopwatch(BaseCallback):

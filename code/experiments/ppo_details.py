@@ -20,13 +20,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from anatomy.algorithms.ppo import PPOConfig, judge, make_optimizer, update
 from anatomy.envs import Actors
 from anatomy.estimators import gae
 from anatomy.losses import clipped_value_loss, value_loss
 from anatomy.runtime import make_generator
 from multiseed import arguments, band, bootstrap, finite, make_policy, paired, run_all, write
-from torch import Tensor
 
 ACTORS = 32
 BASE = PPOConfig(steps=64, epochs=10, minibatches=4, learning_rate=5e-3, max_gradient_norm=0.5)

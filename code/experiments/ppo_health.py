@@ -23,12 +23,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from torch import Tensor
+
 from anatomy.algorithms.ppo import PPOConfig, judge, make_optimizer, update
 from anatomy.envs import Actors
 from anatomy.losses import clipped_surrogate, surrogate, value_loss
 from anatomy.runtime import make_generator
 from multiseed import arguments, band, finite, make_policy, run_all, write
-from torch import Tensor
 
 TASK, STEPS = "anatomy/Acrobot-v1", 61_000
 ACTORS, REWARD_SCALE = 32, 0.1

@@ -22,6 +22,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
+
 from anatomy.algorithms.ppo import PPOConfig, judge, make_optimizer, update
 from anatomy.envs import Actors, evaluate_policy
 from anatomy.estimators import k3

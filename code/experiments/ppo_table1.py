@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from anatomy.algorithms.ppo import PolicyLoss, PPOConfig, judge, make_optimizer, update
 from anatomy.envs import Actors
 from anatomy.estimators import k3

@@ -9,6 +9,10 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor, nn
+
 from anatomy.algorithms.ppo import PPOConfig, judge, make_optimizer, minibatches, update
 from anatomy.envs import Actors
 from anatomy.estimators import gae
@@ -23,9 +27,6 @@ from anatomy.models.bigram import BigramActorCritic
 from anatomy.rlhf.respond import respond
 from anatomy.rollout import Batch
 from anatomy.runtime import initial_weights, make_generator
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
-from torch import Tensor, nn
 
 ONE_STEP = PPOConfig(epochs=1, minibatches=1, max_gradient_norm=1e9)
 SEEDS = [0, 1, 2]
@@ -628,3 +629,17 @@ def test_with_a_kl_penalty_the_optimum_is_the_tilted_reference(seed):
 def test_mixed_devices_are_one_clear_sentence(states):
     with pytest.raises(ValueError, match=r"tensors on different devices.*\.to\(device\)"):
         states(advantages=torch.zeros(12, 5, device="meta"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"minibatches": 0}, "minibatches must be at least 1"),
+        ({"gamma": 1.5}, r"gamma must lie in \[0, 1\]"),
+        ({"gae_lambda": -0.1}, r"gae_lambda must lie in \[0, 1\]"),
+    ],
+)
+def test_an_impossible_configuration_is_refused(wrong: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PPOConfig(**wrong)

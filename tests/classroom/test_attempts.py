@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+
 from anatomy.classroom import check
 from anatomy.classroom.attempt import same_answer, what_differs
 from anatomy.estimators import gae

@@ -2,9 +2,10 @@
 
 import math
 
-import anatomy.classroom
 import pytest
 import torch
+
+import anatomy.classroom
 from anatomy.classroom import check
 from anatomy.estimators import gae
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from anatomy.classroom import EXERCISES, check
 from anatomy.classroom.chapter_05.advantages import random_record
 from anatomy.classroom.exercise import Exercise

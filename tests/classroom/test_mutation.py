@@ -4,6 +4,7 @@ import random
 
 import pytest
 import torch
+
 from anatomy.classroom import check
 from anatomy.classroom.mutants import MUTANTS, reference_tests
 from anatomy.classroom.mutation import Implementation, run

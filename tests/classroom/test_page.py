@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jupytext
 import pytest
+
 from anatomy.classroom import EXERCISES
 
 PAGE = Path(__file__).parents[2] / "chapters" / "05_ppo" / "exercises.md"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
 from anatomy.envs import make_envs
 from anatomy.envs.classic import VectorAcrobot, VectorPendulum
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 NAMES = ["Pendulum-v1", "Acrobot-v1"]
 COPIES = 6

@@ -14,14 +14,15 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from torch import Tensor, nn
+
 from anatomy.algorithms.ppo import PPOConfig, judge
 from anatomy.envs import Actors, evaluate_policy
 from anatomy.models.actor_critic import ActorCritic, CategoricalActorCritic, GaussianActorCritic
 from anatomy.rollout import Rollout
 from anatomy.runtime import initial_weights, make_generator
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from torch import Tensor, nn
 
 
 class Scripted(VectorEnv):
@@ -343,3 +344,21 @@ def test_acting_on_a_gpu_with_either_generator(where):
     policy: ActorCritic = CategoricalActorCritic(4, 2).cuda()
     rollout = Actors("CartPole-v1", 4, seed=0).run(policy, 8, make_generator(0, where))
     assert rollout.observations.device.type == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("policy", "env", "message"),
+    [
+        (CategoricalActorCritic(3, 2), "CartPole-v1", "reads vectors of 3 numbers"),
+        (CategoricalActorCritic(4, 3), "CartPole-v1", "CategoricalActorCritic with 3 outputs"),
+        (GaussianActorCritic(4, 1), "CartPole-v1", "GaussianActorCritic with 1 outputs"),
+        (CategoricalActorCritic(3, 2), "anatomy/Pendulum-v1", "takes actions Box"),
+    ],
+)
+def test_a_policy_that_does_not_fit_is_refused_in_a_sentence(
+    policy: ActorCritic, env: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Actors(env, 2, seed=0).run(policy, 4, make_generator(0))
+    with pytest.raises(ValueError, match=message):
+        evaluate_policy(policy, env, episodes=2, seed=0)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from anatomy.reporting import read_result, receipts
 
 SCRIPTS = Path(__file__).parents[2] / "code" / "experiments"

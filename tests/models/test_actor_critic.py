@@ -6,6 +6,9 @@ import math
 
 import pytest
 import torch
+from scipy import stats
+from torch import nn
+
 from anatomy.models.actor_critic import (
     ActorCritic,
     CategoricalActorCritic,
@@ -13,8 +16,6 @@ from anatomy.models.actor_critic import (
     mlp,
 )
 from anatomy.runtime import initial_weights, make_generator
-from scipy import stats
-from torch import nn
 
 
 def categorical(seed: int = 0, actions: int = 4) -> CategoricalActorCritic:

@@ -6,9 +6,10 @@ import math
 
 import pytest
 import torch
+from scipy import stats
+
 from anatomy.models.bigram import BigramActorCritic
 from anatomy.runtime import make_generator
-from scipy import stats
 
 END = 0
 

@@ -10,6 +10,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
 from anatomy.algorithms.ppo import PPOConfig, judge, make_optimizer, update
 from anatomy.models.actor_critic import CategoricalActorCritic, GaussianActorCritic
 from anatomy.models.bigram import BigramActorCritic
@@ -21,8 +24,6 @@ from anatomy.reporting.checkpoints import (
 )
 from anatomy.rlhf.respond import respond
 from anatomy.runtime import initial_weights, make_generator
-from safetensors.torch import save_file
-from torch import Tensor, nn
 
 CONFIG = PPOConfig(epochs=2, minibatches=2)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+
 from anatomy.reporting import plots
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 import torch
+
 from anatomy.algorithms.ppo import PPOConfig
 from anatomy.reporting import read_result, receipt, receipts, write_result
 from anatomy.version import __version__

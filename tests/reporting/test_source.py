@@ -6,8 +6,9 @@ import ast
 import inspect
 from functools import partial
 
-import anatomy
 import pytest
+
+import anatomy
 from anatomy.algorithms.ppo import PPOConfig
 from anatomy.envs import Actors
 from anatomy.estimators import gae

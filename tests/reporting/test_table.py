@@ -6,8 +6,13 @@ from anatomy.reporting import table
 
 
 def test_text_and_markdown_of_a_small_table() -> None:
-    shown = table([{"loss": "clip", "KL": 0.00312, "n": 20}, {"loss": "none", "KL": 1.026, "n": 7}])
-    assert repr(shown).splitlines() == ["loss       KL   n", "clip  0.00312  20", "none     1.03   7"]
+    rows = [("clip", 0.00312, 20), ("none", 1.026, 7)]
+    shown = table([{"loss": loss, "KL": kl, "n": n} for loss, kl, n in rows])
+    assert repr(shown).splitlines() == [
+        "loss       KL   n",
+        "clip  0.00312  20",
+        "none     1.03   7",
+    ]
     assert shown._repr_mimebundle_()["text/markdown"].splitlines() == [
         "| loss | KL | n |",
         "| --- | ---: | ---: |",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from anatomy.models.bigram import BigramActorCritic
 from anatomy.rlhf.respond import last_step, respond, token_rewards
 from anatomy.runtime import make_generator

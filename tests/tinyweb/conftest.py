@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+
 from anatomy.tinyweb import Task, WordTokenizer, World, tokenizer_of
 from anatomy.tinyweb.tasks import (
     Content,

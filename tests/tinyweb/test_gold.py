@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import islice
 
 import pytest
+
 from anatomy.tinyweb import KINDS, Task, World
 from anatomy.tinyweb.demonstrations import MIX, WRITERS
 from anatomy.tinyweb.tasks import Kind, Question

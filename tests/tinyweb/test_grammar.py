@@ -6,6 +6,7 @@ import random
 from itertools import combinations, islice, pairwise
 
 import pytest
+
 from anatomy.tinyweb import KINDS, World, grammar, readable
 from anatomy.tinyweb.demonstrations import WRITERS
 from anatomy.tinyweb.lexicon import CATEGORY_OF, ENTITY_KINDS, LEXICON, RUDE_WORDS, SINGULAR

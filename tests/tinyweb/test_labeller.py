@@ -8,6 +8,8 @@ from collections.abc import Callable
 from itertools import islice, permutations
 
 import pytest
+from scipy import stats
+
 from anatomy.tinyweb import (
     HONEST,
     IMPATIENT,
@@ -22,7 +24,6 @@ from anatomy.tinyweb import (
 )
 from anatomy.tinyweb.labeller import utility
 from anatomy.tinyweb.tasks import Kind
-from scipy import stats
 
 Asked = Callable[[Kind], Task]
 IDK = "i do not know ."

@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import combinations, islice
 
 import pytest
+
 from anatomy.tinyweb import KINDS, Task, World, grammar
 from anatomy.tinyweb.facts import ENTITIES_PER_KIND, SPLITS
 from anatomy.tinyweb.lexicon import CATEGORY_OF, ENTITY_KINDS, LEXICON

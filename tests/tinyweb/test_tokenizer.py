@@ -12,6 +12,7 @@ from itertools import islice
 
 import pytest
 import torch
+
 from anatomy.tinyweb import KINDS, WordTokenizer, World, token_stream, tokenizer_of
 from anatomy.tinyweb.tokenizer import SPECIALS
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from anatomy.widgets.element import Element, module_source
 
 # What the book's theme does to HTML outputs, and the variables it sets.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
+
 from anatomy.widgets import (
     Element,
     clip_explorer,

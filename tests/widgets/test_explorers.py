@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from anatomy.estimators import effective_sample_share, gae, n_step_advantages
 from anatomy.losses import clipped_surrogate
 from anatomy.widgets import clip_explorer, gae_explorer, importance_explorer

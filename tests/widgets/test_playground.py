@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from anatomy.widgets import playground
 from anatomy.widgets.playground import ppo_playground
 

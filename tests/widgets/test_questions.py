@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from anatomy.widgets import predict, quiz
 
 pytestmark = pytest.mark.browser

@@ -50,6 +50,14 @@ class PPOConfig:
     learning_rate: float = 1e-3
     normalise_advantages: bool = True
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "epochs", "minibatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+
 
 def make_optimizer(policy: nn.Module, config: PPOConfig) -> torch.optim.Adam:
     """Adam with ε = 1e-5, as the original code has it (Huang et al. 2022, detail 3)."""

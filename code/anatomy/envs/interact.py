@@ -9,7 +9,11 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from anatomy.models.actor_critic import ActorCritic
+from anatomy.models.actor_critic import (
+    ActorCritic,
+    CategoricalActorCritic,
+    GaussianActorCritic,
+)
 from anatomy.rollout import Rollout
 
 
@@ -29,13 +33,46 @@ def make_envs(name: str, count: int) -> VectorEnv:
         ) from error
 
 
+def require_match(policy: ActorCritic, envs: VectorEnv) -> None:
+    """Raise ValueError, with one sentence, where an ActorCritic does not fit the spaces.
+
+    Another class of policy answers for itself.
+    """
+    if not isinstance(policy, ActorCritic):
+        return
+    seen, space = envs.single_observation_space, envs.single_action_space
+    if seen.shape != (policy.observation_size,):
+        raise ValueError(
+            f"the environment shows observations {seen}, "
+            f"this policy reads vectors of {policy.observation_size} numbers"
+        )
+    if isinstance(space, gymnasium.spaces.Discrete):
+        fits = isinstance(policy, CategoricalActorCritic) and policy.actions == space.n
+    else:
+        fits = isinstance(policy, GaussianActorCritic) and space.shape == (policy.action_size,)
+    if not fits:
+        raise ValueError(
+            f"the environment takes actions {space}, which a {type(policy).__name__} "
+            f"with {policy.noise_size} outputs does not give"
+        )
+
+
+def within_bounds(action: np.ndarray, envs: VectorEnv) -> np.ndarray:
+    """Cut continuous actions to the bounds; log π stays that of the actions as drawn."""
+    space = envs.single_action_space
+    if isinstance(space, gymnasium.spaces.Box):
+        return np.clip(action, space.low, space.high)
+    return action
+
+
 class Actors:
     """The N actors of PPO's Algorithm 1: copies of an environment that a policy acts in.
 
     They stay where they are between rollouts, so an episode may begin in one
     rollout and end in the next. `episode_returns` collects the undiscounted
     return of every episode that ended, in order; `steps` counts the steps that
-    were real, not resets.
+    were real, not resets. `count` copies are made of an environment given by
+    name; a vector environment brings its own number.
     """
 
     def __init__(
@@ -54,8 +91,6 @@ class Actors:
         self._observations, _ = self.envs.reset(seed=seed)
         self._ended = np.zeros(self.count, dtype=bool)
         self._returns = np.zeros(self.count)
-        space = self.envs.single_action_space
-        self._bounds = (space.low, space.high) if isinstance(space, gymnasium.spaces.Box) else None
 
     def recent_return(self, episodes: int = 100) -> float:
         """Mean return of the last `episodes` finished episodes; NaN while there are fewer."""
@@ -70,6 +105,7 @@ class Actors:
         Only the actor runs while acting. Values and log-probabilities follow in
         one batched pass over everything that was seen.
         """
+        require_match(policy, self.envs)
         device = next(policy.parameters()).device
         # all randomness of the rollout, at once
         noise = policy.noise((steps, self.count), generator).to(device)
@@ -106,9 +142,8 @@ class Actors:
 
     def _step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Step every copy once and keep the books of episodes."""
-        if self._bounds is not None:  # the environment sees the bounded action, log π the drawn one
-            action = np.clip(action, *self._bounds)
-        self._observations, reward, terminated, truncated, _ = self.envs.step(action)
+        moves = within_bounds(action, self.envs)
+        self._observations, reward, terminated, truncated, _ = self.envs.step(moves)
         self._returns += reward
         self._ended = terminated | truncated
         if self._ended.any():
@@ -127,25 +162,18 @@ def evaluate_policy(
     favour short ones. `greedy` takes the most likely action instead of drawing.
     """
     envs = make_envs(env, episodes)
+    require_match(policy, envs)
     device = next(policy.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
-    bounds = (
-        envs.single_action_space
-        if isinstance(envs.single_action_space, gymnasium.spaces.Box)
-        else None
-    )
     observations, _ = envs.reset(seed=seed)
     returns, alive = np.zeros(episodes), np.ones(episodes, dtype=bool)
     while alive.any():
         seen = torch.as_tensor(observations, dtype=torch.float32, device=device)
-        action = (
-            policy.greedy(seen)
-            if greedy
-            else policy.act(seen, policy.noise((episodes,), generator))
-        )
-        moves = action.cpu().numpy()
-        if bounds is not None:
-            moves = np.clip(moves, bounds.low, bounds.high)
+        if greedy:
+            action = policy.greedy(seen)
+        else:
+            action = policy.act(seen, policy.noise((episodes,), generator))
+        moves = within_bounds(action.cpu().numpy(), envs)
         observations, rewards, terminated, truncated, _ = envs.step(moves)
         returns += np.where(alive, rewards, 0.0)
         alive &= ~(terminated | truncated)

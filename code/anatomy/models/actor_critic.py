@@ -60,6 +60,7 @@ class ActorCritic(nn.Module):
     def __init__(self, observation_size: int, actor_outputs: int, hidden: Sequence[int]) -> None:
         super().__init__()
         self.observation_size = observation_size
+        self.noise_size = actor_outputs  # one number of noise for each output of the actor
         self.actor = mlp([observation_size, *hidden, actor_outputs], final_gain=0.01)
         self.critic = mlp([observation_size, *hidden, 1], final_gain=1.0)
 

@@ -26,6 +26,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from scipy import stats
+from torch import nn
+
 from anatomy.envs import Actors
 from anatomy.models.actor_critic import CategoricalActorCritic, GaussianActorCritic
 from anatomy.reporting import progress
@@ -33,8 +36,6 @@ from anatomy.reporting import receipts as results
 from anatomy.reporting.checkpoints import as_json
 from anatomy.runtime import initial_weights
 from anatomy.version import __version__
-from scipy import stats
-from torch import nn
 
 CACHE = Path(__file__).parents[3] / ".cache" / "experiments"
 SEEDS = tuple(range(100, 110))  # no choice of hyperparameters ever looked at these
