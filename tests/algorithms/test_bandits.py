@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from anatomy.algorithms import bandits
 from anatomy.algorithms.bandits import BernoulliBandit
 

@@ -1,7 +1,11 @@
 """Planning: known optima, the linear solve, the contraction, improvement, shaping."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
+
 from anatomy.algorithms.dynamic_programming import (
     action_values,
     bellman_expectation,
@@ -102,7 +106,7 @@ def test_value_and_policy_iteration_agree_and_stop_in_time(seed, gamma):
     np.testing.assert_allclose(last, values, atol=1e-8)
     errors = [np.abs(v - values).max() for v in (*sweeps, last)]
     assert errors[-1] <= 1e-9 + 1e-12
-    assert all(b <= gamma * a + 1e-12 for a, b in zip(errors, errors[1:], strict=False))
+    assert all(b <= gamma * a + 1e-12 for a, b in pairwise(errors))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -110,14 +114,13 @@ def test_policy_improvement_never_lowers_a_value(seed):
     mdp, policy, _ = drawn(seed)
     rounds = [values for _, values in policy_iteration(mdp, gamma=0.9, policy=policy)]
     assert 2 <= len(rounds) <= 10
-    for before, after in zip(rounds, rounds[1:], strict=False):
+    for before, after in pairwise(rounds):
         assert (after >= before - 1e-12).all()
 
 
 def test_the_walks_optimum_is_found():
     walk = random_walk(9)
-    for values in value_iteration(walk, gamma=0.8):
-        pass
+    *_, values = value_iteration(walk, gamma=0.8)
     np.testing.assert_allclose(values[1:-1], 0.8 ** np.arange(8, -1, -1), atol=1e-9)
     policy = greedy(action_values(walk, values, gamma=0.8))
     assert policy[1:-1, 1].tolist() == [1.0] * 9
@@ -165,8 +168,6 @@ def test_shaping_moves_every_policys_values_by_the_potential(seed, gamma):
 
 
 def test_a_bonus_that_is_no_potential_changes_the_best_policy():
-    from dataclasses import replace
-
     bonus = STAY_OR_GO.reward + np.array([[2.0, 0], [0, 0], [0, 0]])  # paid for staying, each time
     other = replace(STAY_OR_GO, reward=bonus)
     assert greedy(action_values(other, optimal_values(other, gamma=0.5), gamma=0.5))[0, 0] == 1

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from anatomy.algorithms.dynamic_programming import (
     action_values,
     evaluate_exactly,
@@ -77,7 +78,7 @@ def test_draws_follow_their_probabilities():
 # --- learning
 
 
-def learn(mdp, target_of, *, gamma, steps, epsilon, learners=10, seed=0):
+def learn(mdp, target_of, *, gamma, steps, epsilon, learners=20, seed=0):
     """`learners` copies side by side, step sizes 1/(1 + visits)^0.7, restarted at ends."""
     rng = np.random.default_rng(seed)
     q = np.zeros((learners, mdp.state_count, mdp.action_count))
@@ -109,7 +110,7 @@ def test_q_learning_finds_the_optimum_while_acting_at_random():
     def target(rewards, q_next, next_actions, policy, ended, gamma):
         return q_learning_target(rewards, q_next, ended, gamma=gamma)
 
-    found = learn(mdp, target, gamma=gamma, steps=12_000, epsilon=1.0)
+    found = learn(mdp, target, gamma=gamma, steps=6_000, epsilon=1.0)
     assert np.abs(found.mean(axis=0) - exact)[:-1].max() < 0.1
     assert np.abs(found - exact)[:, :-1].max() < 0.4
 
@@ -126,7 +127,7 @@ def test_sarsa_finds_the_values_of_the_policy_that_acts(kind):
         taken = np.take_along_axis(q_next, next_actions[:, None], axis=1)[:, 0]
         return sarsa_target(rewards, taken, ended, gamma=gamma)
 
-    found = learn(mdp, target, gamma=gamma, steps=12_000, epsilon=1.0)
+    found = learn(mdp, target, gamma=gamma, steps=6_000, epsilon=1.0)
     assert np.abs(found.mean(axis=0) - exact)[:-1].max() < 0.1
 
 
@@ -138,7 +139,7 @@ def test_sarsa_with_little_exploration_learns_the_walks_optimum():
         taken = np.take_along_axis(q_next, next_actions[:, None], axis=1)[:, 0]
         return sarsa_target(rewards, taken, ended, gamma=gamma)
 
-    found = learn(walk, target, gamma=0.9, steps=6_000, epsilon=0.1)
+    found = learn(walk, target, gamma=0.9, steps=4_000, epsilon=0.1)
     assert (found[:, 1:-1].argmax(axis=2) == 1).all()
 
 

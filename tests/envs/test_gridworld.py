@@ -3,8 +3,9 @@
 import gymnasium
 import numpy as np
 import pytest
-from anatomy.envs.gridworld import CLIFF, HOUSE, Gridworld, Layout
 from gymnasium.utils.env_checker import check_env
+
+from anatomy.envs.gridworld import CLIFF, HOUSE, Gridworld, Layout
 
 UP, RIGHT, DOWN, LEFT = range(4)
 

@@ -1,7 +1,8 @@
-"""The environment model as a table: what it refuses, what it samples, the walk whose answer is known."""
+"""The environment model as a table: what it refuses and samples, a walk with a known answer."""
 
 import numpy as np
 import pytest
+
 from anatomy.algorithms.dynamic_programming import evaluate_exactly, optimal_values, uniform
 from anatomy.envs.mdp import MDP, random_mdp, random_walk
 

@@ -3,6 +3,8 @@
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
+
 from anatomy.algorithms.dynamic_programming import evaluate_exactly, optimal_values, uniform
 from anatomy.envs.token_mdp import (
     END,
@@ -13,7 +15,6 @@ from anatomy.envs.token_mdp import (
     language_mdp,
     praise,
 )
-from gymnasium.utils.env_checker import check_env
 
 
 @pytest.mark.filterwarnings("error")

@@ -3,6 +3,7 @@
 Importing this module registers with gymnasium:
 
 - `anatomy/Pendulum-v1`, `anatomy/Acrobot-v1`: gymnasium's own dynamics, many copies per NumPy call
+- `anatomy/Gridworld-v0`, `anatomy/TokenMDP-v0`: small worlds that know their exact model, `.mdp`
 """
 
 import gymnasium
@@ -22,5 +23,11 @@ gymnasium.register(
     max_episode_steps=500,
     reward_threshold=-100.0,
 )
+gymnasium.register(
+    "anatomy/Gridworld-v0",
+    entry_point="anatomy.envs.gridworld:Gridworld",
+    max_episode_steps=200,
+)
+gymnasium.register("anatomy/TokenMDP-v0", entry_point="anatomy.envs.token_mdp:TokenMDP")
 
 __all__ = ["Actors", "evaluate_policy", "make_envs"]
