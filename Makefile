@@ -26,7 +26,7 @@ help: ## this list
 
 $(READY): requirements.txt pyproject.toml book/install.py
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found: install one, or name it with PYTHON=…" >&2; exit 1; }
-	@command -v "$(PYTHON)" >/dev/null 2>&1 || { echo "$(PYTHON) was not found: install Python 3.11, 3.12 or 3.13, or name it with PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c pass >/dev/null 2>&1 || { echo "$(PYTHON) does not run: install Python 3.11, 3.12 or 3.13, or name it with PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) book/install.py
 
 book: $(READY) ## run every notebook and build the site, strictly, into _build/html
