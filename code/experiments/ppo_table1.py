@@ -16,8 +16,11 @@ Score of a run, as in the paper: mean return of the last 100 training episodes,
 scaled per task so that the untrained policy has 0 and the best row's mean 1;
 then the mean over tasks and seeds. Interval: 95 % bootstrap over seeds within tasks.
 
-A second table turns one more knob, the number of epochs K, with and without the
-clip, on Pendulum.
+Three more tables explain it. "epochs" turns one more knob, the number of epochs K,
+with and without the clip, on Pendulum. "caution" asks on the same task whether a
+smaller learning rate or a clipped gradient norm can stand in for the clip.
+"patience" gives the strongest penalty, β = 10, four times the steps on CartPole and
+Acrobot: is it worse, or only slower?
 
     python code/experiments/ppo_table1.py        # makes anatomy/results/ppo_table1.json
 """
@@ -60,6 +63,12 @@ CONFIG = PPOConfig(
 TASKS = {"CartPole-v1": 41_000, "anatomy/Acrobot-v1": 31_000, "anatomy/Pendulum-v1": 72_000}
 EPOCHS_TASK = "anatomy/Pendulum-v1"
 EPOCHS = (1, 3, 10, 30)
+CAUTION = {
+    "learning rate 1e-3": replace(CONFIG, learning_rate=1e-3),
+    "gradient norm clipped at 0.5": replace(CONFIG, max_gradient_norm=0.5),
+}
+PATIENCE_TASKS = ("CartPole-v1", "anatomy/Acrobot-v1")
+PATIENCE = 4  # times the steps
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ OBJECTIVES = (
     Objective("fixed KL, β = 3", 0.72, kl_coef=3.0),
     Objective("fixed KL, β = 10", 0.69, kl_coef=10.0),
 )
-NONE, CLIP = OBJECTIVES[0], OBJECTIVES[2]
+NONE, CLIP, STRONGEST = OBJECTIVES[0], OBJECTIVES[2], OBJECTIVES[-1]
 
 
 @dataclass(frozen=True)
@@ -209,8 +218,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         if row in objectives
         for k in EPOCHS
     }
+    caution = {
+        (row.name, knob): run(EPOCHS_TASK, row, config)
+        for row in (NONE, CLIP)
+        if row in objectives
+        for knob, config in CAUTION.items()
+    }
+    patience = {
+        task: [replace(r, steps=PATIENCE * r.steps) for r in run(task, STRONGEST)]
+        for task in PATIENCE_TASKS
+        if STRONGEST in objectives
+    }
     done: dict[Run, dict[str, Any]] = {}
-    for part in (grid, epochs):
+    for part in (grid, epochs, caution, patience):
         wanted = [r for runs in part.values() for r in runs if r not in done]
         finished = run_all("ppo_table1", train, wanted, workers=options.workers)
         done |= dict(zip(wanted, finished, strict=True))
@@ -247,9 +267,24 @@ def main(argv: Sequence[str] | None = None) -> None:
         {"name": name, "epochs": k} | summarise([done[r] for r in runs])
         for (name, k), runs in epochs.items()
     ]
+    by_caution = [
+        {"name": name, "knob": knob} | summarise([done[r] for r in runs])
+        for (name, knob), runs in caution.items()
+    ]
+    longer = [
+        {"task": task, "name": STRONGEST.name, "steps": runs[0].steps}
+        | summarise([done[r] for r in runs])
+        for task, runs in patience.items()
+    ]
     write(
         "ppo_table1",
-        {"table": table, "tasks": tasks, "epochs": {"task": EPOCHS_TASK, "rows": by_epochs}},
+        {
+            "table": table,
+            "tasks": tasks,
+            "epochs": {"task": EPOCHS_TASK, "rows": by_epochs},
+            "caution": {"task": EPOCHS_TASK, "rows": by_caution},
+            "patience": longer,
+        },
         config={"actors": ACTORS, "reward_scale": REWARD_SCALE, "steps": budgets}
         | {"ppo": {**vars(CONFIG), "max_gradient_norm": "inf"}},
         finished=list(done.values()) + floor,
