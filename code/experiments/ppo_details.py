@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from anatomy.algorithms.ppo import PPOConfig, judge, make_optimizer, update
+from anatomy.algorithms.ppo import PPOConfig, ValueLoss, judge, make_optimizer, update
 from anatomy.envs import Actors
 from anatomy.estimators import gae
 from anatomy.losses import clipped_value_loss, value_loss
@@ -95,15 +95,16 @@ def train(run: Run) -> dict[str, Any]:
     actors = Actors(run.task, ACTORS, seed=run.seed, reward_scale=detail.reward_scale)
     policy = make_policy(actors, run.seed)
     with torch.no_grad():
-        policy.actor[-1].weight.mul_(detail.last_layer_gain / 0.01)
+        last: nn.Linear = policy.actor[-1]  # type: ignore[assignment]
+        last.weight.mul_(detail.last_layer_gain / 0.01)
     optimizer = make_optimizer(policy, config)
     generator = make_generator(run.seed)
-    loss = value_loss
+    loss: ValueLoss = value_loss
     if detail.value_clip_range is not None:
         loss = partial(clipped_value_loss, clip_range=detail.value_clip_range)
     advantage_fn = gae_without_truncation if detail.truncation_ends else gae
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     while actors.steps < run.steps:
         if detail.learning_rate_decays:
             optimizer.param_groups[0]["lr"] = config.learning_rate * (1 - actors.steps / run.steps)
@@ -124,15 +125,11 @@ def train(run: Run) -> dict[str, Any]:
     return {
         "area": float(np.mean(seen)),
         "final": float(seen[-1]),
-        "curve": [[row["steps"], finite_or_none(row["return"])] for row in rows],
+        "curve": [[row["steps"], finite(row["return"])] for row in rows],
         "kl": finite(float(np.mean([row["kl"] for row in half]))),
         "clip_fraction": finite(float(np.mean([row["clip_fraction"] for row in half]))),
         "explained_variance": finite(float(np.median([r["explained_variance"] for r in half]))),
     }
-
-
-def finite_or_none(value: float | None) -> float | None:
-    return None if value is None else finite(float(value))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

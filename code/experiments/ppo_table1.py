@@ -254,7 +254,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     def by_seed(name: str) -> np.ndarray:
         return np.mean(scaled(name), axis=0)
 
-    table = [
+    table: list[dict[str, Any]] = [
         {"name": row.name, "paper": row.paper, "score": bootstrap(*scaled(row.name))}
         | (
             {"minus_clip": paired(by_seed(row.name), by_seed(CLIP.name))}
@@ -290,11 +290,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         finished=list(done.values()) + floor,
         options=options,
     )
-    for row in table:
-        score = row["score"]
+    for line in table:
+        score = line["score"]
         print(
-            f"{row['name']:24} {score['mean']:6.2f} [{score['low']:5.2f}, {score['high']:5.2f}]"
-            f"   paper {row['paper']:5.2f}"
+            f"{line['name']:24} {score['mean']:6.2f} [{score['low']:5.2f}, {score['high']:5.2f}]"
+            f"   paper {line['paper']:5.2f}"
         )
 
 

@@ -25,6 +25,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy import stats
 from torch import nn
@@ -121,12 +122,13 @@ def make_policy(
     actors: Actors, seed: int, *, initial_std: float = 1.0
 ) -> CategoricalActorCritic | GaussianActorCritic:
     """A fresh actor-critic, two layers of 64, for the actors' observations and actions."""
-    observation = actors.envs.single_observation_space.shape[0]
+    (observation,) = actors.envs.single_observation_space.shape or ()
     action = actors.envs.single_action_space
     with initial_weights(seed):
         if hasattr(action, "n"):
             return CategoricalActorCritic(observation, int(action.n))
-        return GaussianActorCritic(observation, action.shape[0], initial_std=initial_std)
+        (size,) = action.shape or ()
+        return GaussianActorCritic(observation, size, initial_std=initial_std)
 
 
 def is_finite(policy: nn.Module) -> bool:
@@ -157,7 +159,7 @@ def bootstrap(*strata: Sequence[float]) -> dict[str, float]:
     }
 
 
-def paired(scores: Sequence[float], base: Sequence[float]) -> dict[str, float]:
+def paired(scores: npt.ArrayLike, base: npt.ArrayLike) -> dict[str, float]:
     """Mean of score − base over the seeds that both share, with Student's 95 % interval."""
     difference = np.asarray(scores, dtype=float) - np.asarray(base, dtype=float)
     count = len(difference)
@@ -190,9 +192,9 @@ def band(curves: Sequence[Sequence[float | None]], *, points: int = 60) -> dict[
 # --- writing ---------------------------------------------------------------------------
 
 
-def finite(value: float) -> float | None:
+def finite(value: float | None) -> float | None:
     """`value`, or None where it is NaN or infinite, which JSON cannot hold."""
-    return float(value) if math.isfinite(value) else None
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def rounded(data: Any, digits: int = 4) -> Any:
