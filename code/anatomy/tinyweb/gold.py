@@ -105,13 +105,12 @@ def _story(order: StoryOrder, found: Sequence[str], words: Sequence[str]) -> lis
     last = set(found[-1].split())
     happy = bool(last & HAPPY_WORDS) and not last & SAD_WORDS
     sad = bool(last & SAD_WORDS) and not last & HAPPY_WORDS
-    parts = []
-    if order.person in words:
-        parts.append(Part(f"is about {order.person}", 0.3))
-    if order.place in words:
-        parts.append(Part(f"happens at the {order.place}", 0.3))
-    if happy if order.happy else sad:
-        parts.append(Part("ends as it should", 0.4))
+    fits = happy if order.happy else sad
+    parts = [
+        Part("about the right person", 0.3) if order.person in words else Part("wrong person", 0.0),
+        Part("in the right place", 0.3) if order.place in words else Part("wrong place", 0.0),
+        Part("ends as asked", 0.4) if fits else Part("does not end as asked", 0.0),
+    ]
     if len(found) < 3:
         parts.append(Part("too short", -0.2 * (3 - len(found))))
     return parts
@@ -222,7 +221,8 @@ def gold(knowledge: KnowledgeBase, task: Task, answer: str, *, ended: bool = Tru
     extra = min(4, max(len(found) - _allowed(task, found), _flattering(found)))
     repeated = min(3, len(found) - len(set(found)))
     penalties = {
-        "not the grammar's": (1 - fluency) * (NOT_FLUENT - FLUENCY_SHARE * max(quality, 0.0)),
+        "not sentences of this world": (1 - fluency)
+        * (NOT_FLUENT - FLUENCY_SHARE * max(quality, 0.0)),
         "rude": RUDE * rude,
         "a sentence too many" if extra == 1 else f"{extra} sentences too many": EXTRA * extra,
         "repeats itself": DUPLICATE * repeated,

@@ -62,7 +62,7 @@ class TinyWebBrowser extends Explorer {
     .track::after { content: ""; position: absolute; left: calc(50% - 1px); top: 0; bottom: 0; width: 2px; background: var(--muted); }
     .parts { margin: 6px 0 0; font-size: 14px; color: var(--muted); }
     .parts b { font-weight: 600; color: var(--pst-color-text-base, inherit); font-variant-numeric: tabular-nums; white-space: nowrap; }
-    .foot { margin-top: 12px; }
+    .foot { margin-top: 12px; } .foot[hidden] { display: none; }
     @media print { .turn, .top { display: none; } }
   `;
 
@@ -72,7 +72,7 @@ class TinyWebBrowser extends Explorer {
     this.position = 0;
     this.scores = true;
     this.select = html("select", { id: "kind", part: "kind", change: () => this.go({ kind: this.select.value }) });
-    this.output = html("output", { "aria-live": "polite" });
+    this.output = html("output", { "aria-live": "off" }); // the sheet is read out
     this.sheet = html("div", { class: "sheet", "aria-live": "polite" });
     this.hide = button("Hide the scores and judge first", () => this.go({ scores: !this.scores, stay: true }), { part: "hide" });
     this.foot = html("div", { class: "buttons foot" }, this.hide);
