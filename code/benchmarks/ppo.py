@@ -11,7 +11,8 @@ making the environments on; imports and a first tiny training are not charged.
 
 After each pair `anatomy/results/benchmark_ppo.json` is written with its receipt.
 An interrupted benchmark continues where it stopped; changed settings are refused
-until `--fresh` discards what was measured under the old ones.
+until `--fresh` discards what was measured under the old ones. The goal counts as
+reached when the mean of the last 100 returns stays there to the end of the run.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class BenchmarkError(RuntimeError):
 def main(argv: Sequence[str] | None = None) -> None:
     options = arguments(argv)
     try:
-        pairs = measured(fresh=options.fresh)
+        pairs = measured(discard=options.tasks if options.fresh else ())
         if not options.table:
             run_missing(pairs, options.tasks, options.seeds, options.core)
         print(table(summary(pairs)))
@@ -69,7 +70,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--seeds", type=seeds, default=seeds("100-109"), metavar="FIRST-LAST")
     parser.add_argument("--core", type=int, help="pin both sides to this core (default: the last)")
-    parser.add_argument("--fresh", action="store_true", help="discard what was measured before")
+    parser.add_argument("--fresh", action="store_true", help="discard what was measured on --tasks")
     parser.add_argument("--table", action="store_true", help="print the table, measure nothing")
     return parser.parse_args(argv)
 
@@ -151,8 +152,9 @@ def thin(record: Run, task: Task) -> Run:
     curve = record["curve"]
     seconds, steps, _ = curve[-1]
     means = [mean if math.isfinite(mean) else None for _, _, mean in curve]
-    reached = [i for i, mean in enumerate(means) if mean is not None and mean >= task.goal]
-    first = reached[0] if reached else None
+    below = [i for i, mean in enumerate(means) if mean is None or mean < task.goal]
+    held = below[-1] + 1 if below else 0  # from here to the end the goal is never lost
+    first = held if held < len(means) else None
     kept = sorted({round(i) for i in np.linspace(0, len(curve) - 1, min(POINTS, len(curve)))})
     return {
         "cpu_seconds": round(seconds, 3),
@@ -160,8 +162,6 @@ def thin(record: Run, task: Task) -> Run:
         "steps_per_second": round(steps / seconds, 1),
         "seconds_to_goal": None if first is None else round(curve[first][0], 3),
         "steps_to_goal": None if first is None else curve[first][1],
-        # the worst of the running means from reaching the goal to the end of the budget
-        "worst_after_goal": None if first is None else round(min(means[first:]), 2),
         "final_mean": None if means[-1] is None else round(means[-1], 2),
         "greedy_mean": round(float(np.mean(record["greedy"])), 2),
         "spent": {name: round(value, 3) for name, value in record["spent"].items()},
@@ -180,19 +180,21 @@ def settings() -> dict[str, Any]:
     return json.loads(json.dumps({name: task.settings() for name, task in TASKS.items()}))
 
 
-def measured(*, fresh: bool = False) -> list[Pair]:
-    """The pairs of an earlier run under the same settings."""
+def measured(*, discard: Sequence[str] = ()) -> list[Pair]:
+    """The pairs of earlier runs, without those of the tasks to `discard`."""
     try:
         data = read_result(NAME)
     except ValueError:
         return []
-    if fresh:
-        return []
-    if data["receipt"]["config"] != settings():
+    pairs = [pair for pair in data["pairs"] if pair["task"] not in discard]
+    then, now = data["receipt"]["config"], settings()
+    changed = sorted({p["task"] for p in pairs if then.get(p["task"]) != now.get(p["task"])})
+    if changed:
+        names = " ".join(changed)
         raise BenchmarkError(
-            "the stored result was measured under other settings; --fresh discards it"
+            f"{names} was measured under other settings; --fresh --tasks {names} discards that"
         )
-    return data["pairs"]
+    return pairs
 
 
 def write(pairs: list[Pair]) -> Path:
@@ -227,7 +229,6 @@ def summarise(task: Task, pairs: Sequence[Pair]) -> dict[str, Any]:
             "seconds_to_goal": centre([to_goal(run) for run in runs]),
             "steps_to_goal": centre([run["steps_to_goal"] or run["steps"] for run in runs]),
             "steps_per_second": centre([run["steps_per_second"] for run in runs]),
-            "held": sum(run["worst_after_goal"] >= task.goal for run in reached),
             "final_mean": mean([run["final_mean"] for run in runs]),
             "greedy_mean": mean([run["greedy_mean"] for run in runs]),
             "spent": shares(runs),
@@ -248,7 +249,7 @@ def summarise(task: Task, pairs: Sequence[Pair]) -> dict[str, Any]:
 
 
 def to_goal(run: Run) -> float:
-    """CPU seconds to the goal; all that were spent where it was not reached."""
+    """CPU seconds until the goal is reached for good; all that were spent where it is not."""
     return run["seconds_to_goal"] or run["cpu_seconds"]
 
 
@@ -295,9 +296,8 @@ def table(results: dict[str, Any]) -> str:
         lines.append(f"{result['title']}, goal {result['goal']:g}, {result['pairs']} pairs")
         for side in SIDES:
             figures = result[side]
-            reached, held = figures["reached"], figures["held"]
             lines.append(
-                f"  {side:5s} reached {reached}/{result['pairs']}, held {held}"
+                f"  {side:5s} reached {figures['reached']}/{result['pairs']}"
                 f"   {text(figures['seconds_to_goal'], '.2f')} s to the goal"
                 f"   {text(figures['steps_per_second'], ',.0f')} steps/s"
                 f"   greedy {text(figures['greedy_mean'], '.1f')}"

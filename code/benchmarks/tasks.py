@@ -47,10 +47,10 @@ TASKS = {
         peer_env="CartPole-v1",
         goal=475.0,
         stop_at_goal=True,
-        config=replace(PPOConfig(), learning_rate=8e-3, gamma=0.98),
+        config=replace(PPOConfig(), learning_rate=1e-2, gamma=0.98, max_gradient_norm=5.0),
         actors=96,
         budget=200_000,
-        anneal=100_000,
+        anneal=150_000,
         peer_budget=100_000,
         peer_actors=8,
         peer_settings={

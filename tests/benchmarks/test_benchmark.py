@@ -89,12 +89,11 @@ def test_a_run_that_never_reaches_the_goal_counts_with_all_its_seconds(ppo: Modu
     assert ppo.summarise(ppo.TASKS["cartpole"], [bad])["peer"]["reached"] == 0
 
 
-def test_thin_finds_the_first_time_and_the_worst_afterwards(ppo: ModuleType) -> None:
-    means = (math.nan, 470.0, 476.0, 468.0, 490.0)
+def test_the_goal_counts_from_when_it_is_never_lost_again(ppo: ModuleType) -> None:
+    means = (math.nan, 476.0, 468.0, 475.0, 490.0)
     run = ppo.thin(record(5.0, steps=500, means=means), ppo.TASKS["cartpole"])
-    assert run["seconds_to_goal"] == pytest.approx(3.0)
-    assert run["steps_to_goal"] == 300
-    assert run["worst_after_goal"] == pytest.approx(468.0)
+    assert run["seconds_to_goal"] == pytest.approx(4.0)
+    assert run["steps_to_goal"] == 400
     assert run["greedy_mean"] == pytest.approx(495.0)
     assert run["curve"][0][2] is None  # NaN, which JSON has not
 
@@ -164,13 +163,14 @@ def test_an_interruption_loses_no_finished_pair_and_the_rest_is_done(
 def test_changed_settings_are_refused_until_fresh(
     ppo: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ppo.write([pair(ppo, 2.0, 20.0)])
-    assert len(ppo.measured()) == 1
+    other = pair(ppo, 2.0, 20.0) | {"task": "pendulum"}
+    ppo.write([pair(ppo, 2.0, 20.0), other])
+    assert len(ppo.measured()) == 2
     changed = replace(ppo.TASKS["cartpole"], actors=7)
     monkeypatch.setitem(ppo.TASKS, "cartpole", changed)
-    with pytest.raises(ppo.BenchmarkError, match="other settings"):
+    with pytest.raises(ppo.BenchmarkError, match="cartpole was measured under other settings"):
         ppo.measured()
-    assert ppo.measured(fresh=True) == []
+    assert [p["task"] for p in ppo.measured(discard=["cartpole"])] == ["pendulum"]
 
 
 def test_a_child_that_fails_is_named(ppo: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
