@@ -52,6 +52,8 @@ def test_gold_falls_with_every_planted_fault(
         assert gold.fluent == (fault != "gibberish")
         if fault == "idk":
             assert gold.verdict == "idk"
+        if fault == "flattering":
+            assert gold.score == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("kind", KINDS)
