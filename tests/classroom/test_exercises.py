@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from anatomy.classroom import EXERCISES, check
+from anatomy.classroom import EXERCISES, chapter_05, check
 from anatomy.classroom.chapter_05.advantages import random_record
 from anatomy.classroom.exercise import Exercise
 from anatomy.estimators import gae
@@ -22,7 +22,7 @@ def stub(*args, **kwargs):
 
 
 def test_chapter_5_has_six_exercises_worth_20_points():
-    assert {e.id for e in EXERCISES.values()} == {
+    assert {e.id for e in chapter_05.EXERCISES} == {
         "ppo.gae",
         "ppo.exponent",  # the second part of the first
         "ppo.clip",
@@ -31,7 +31,7 @@ def test_chapter_5_has_six_exercises_worth_20_points():
         "ppo.token_rewards",
         "ppo.mutants",
     }
-    assert sum(e.points for e in EXERCISES.values()) == 20
+    assert sum(e.points for e in chapter_05.EXERCISES) == 20
 
 
 @pytest.mark.parametrize("seed", SEEDS)

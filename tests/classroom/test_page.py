@@ -7,8 +7,9 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from anatomy.classroom import EXERCISES
+from anatomy.classroom import chapter_05
 
+EXERCISES = {exercise.id: exercise for exercise in chapter_05.EXERCISES}
 PAGE = Path(__file__).parents[2] / "chapters" / "05_ppo" / "exercises.md"
 CELLS = [cell for cell in jupytext.read(PAGE, fmt="md:myst").cells if cell.cell_type == "code"]
 

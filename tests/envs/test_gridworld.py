@@ -73,6 +73,14 @@ def test_the_table_is_what_happens():
     assert np.mean(paid) == pytest.approx(-0.15, abs=4 * np.std(paid) / np.sqrt(6_000))
 
 
+def test_an_episode_may_begin_elsewhere():
+    world = Gridworld()
+    assert world.reset(options={"start": 5})[0] == 5
+    assert world.reset()[0] == world.first
+    with pytest.raises(ValueError, match="there is no state 99; there are 20"):
+        world.reset(options={"start": 99})
+
+
 def test_the_map_is_drawn_with_the_agent():
     env = Gridworld("house", render_mode="ansi")
     env.reset(seed=0)

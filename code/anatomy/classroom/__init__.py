@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from anatomy.classroom import chapter_05
+from anatomy.classroom import chapter_02, chapter_05
 from anatomy.classroom.exercise import Checkable
 from anatomy.classroom.report import Report
 
-EXERCISES: dict[str, Checkable] = {exercise.id: exercise for exercise in chapter_05.EXERCISES}
+EXERCISES: dict[str, Checkable] = {
+    exercise.id: exercise for chapter in (chapter_02, chapter_05) for exercise in chapter.EXERCISES
+}
 
 
 def check(exercise: str, function: Callable[..., Any], *, seed: int = 0) -> Report:

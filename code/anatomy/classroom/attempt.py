@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,6 +72,10 @@ def what_differs(got: Any, expected: Any) -> str:
         return _dictionaries(got, expected)
     if isinstance(expected, Tensor):
         return _tensors(got, expected)
+    if isinstance(expected, np.ndarray):
+        if type(got) is not np.ndarray or got.dtype.kind not in "bif":
+            return f"It should return a NumPy array of numbers, not {_a_kind(got)}."
+        return _tensors(_as_tensor(got), _as_tensor(expected))
     if type(got) not in (int, float):
         return f"It should return a Python number, not {_a_kind(got)}."
     if not close(float(got), float(expected)):
@@ -84,6 +89,10 @@ def same_answer(one: Any, other: Any) -> bool:
         return one is other
     if type(one) is not type(other):
         return False
+    if isinstance(one, np.ndarray):
+        if {one.dtype.kind, other.dtype.kind} - set("bif"):
+            return False
+        one, other = _as_tensor(one), _as_tensor(other)
     numbers, others = plain(one), plain(other)
     if isinstance(one, Tensor):
         if one.shape != other.shape or one.dtype != other.dtype:
@@ -106,10 +115,16 @@ def close(a: float, b: float) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """Tensors, also inside lists, as nested Python lists."""
+    """Tensors and arrays, also inside lists, as nested Python lists."""
     if isinstance(value, Tensor):
         return value.detach().cpu().tolist()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _as_tensor(array: Any) -> Tensor:
+    return torch.from_numpy(np.array(array))  # a copy: a view may have strides torch refuses
 
 
 def _tensors(got: Any, expected: Tensor) -> str:

@@ -138,8 +138,11 @@ class Gridworld(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[int, dict[str, Any]]:
+        """Begin at the map's start, or at the state `options["start"]`."""
         super().reset(seed=seed)
-        self.state = self.first
+        self.state = int((options or {}).get("start", self.first))
+        if not 0 <= self.state < len(self.places):
+            raise ValueError(f"there is no state {self.state}; there are {len(self.places)}")
         return self.state, {}
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
