@@ -269,9 +269,12 @@ def test_explained_variance_is_that_of_the_critic_that_acted(states):
 
 
 @pytest.mark.parametrize(("rows", "parts"), [(12, 4), (13, 4), (4, 4), (7, 1)])
-def test_every_epoch_deals_every_row_once(rows, parts):
+def test_every_epoch_deals_every_row_once(states, rows, parts):
     config = PPOConfig(epochs=3, minibatches=parts)
-    hands = list(minibatches(rows, config, make_generator(0)))
+    numbers = torch.arange(float(rows))[:, None]
+    numbered = states(rows=rows, steps=1, advantages=numbers)
+    dealt = minibatches(numbered, config, make_generator(0))
+    hands = [part.advantages[:, 0] for part in dealt]
     assert len(hands) == 3 * parts
     epochs = [torch.cat(hands[i * parts : (i + 1) * parts]).tolist() for i in range(3)]
     assert all(sorted(epoch) == list(range(rows)) for epoch in epochs)

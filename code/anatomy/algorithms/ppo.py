@@ -97,7 +97,7 @@ def update(
     value_loss: ValueLoss = value_loss,
     auxiliary_loss: Callable[[], Tensor] | None = None,
 ) -> dict[str, float]:
-    """Make K epochs of minibatch steps on one batch; return what happened, averaged over them.
+    """Make K epochs of minibatch steps on one batch; return their mean statistics.
 
     `policy_loss` replaces the clipped surrogate, `value_loss` the squared error.
     `auxiliary_loss()` is added to every minibatch: InstructGPT's PPO-ptx is this
@@ -106,63 +106,63 @@ def update(
     not finite; the policy then still holds the weights before that step.
     """
     policy_loss = policy_loss or partial(clipped_surrogate, clip_range=config.clip_range)
-    records, seen, seen_logprobs = [], [], []
-    for rows in minibatches(len(batch), config, generator):
-        rows = rows.to(batch.mask.device)
-        part = batch[rows]
-        advantages = (
-            whiten(part.advantages, part.mask) if config.normalise_advantages else part.advantages
-        )
+    records, met = [], []
+    for part in minibatches(batch, config, generator):
+        advantages = part.advantages
+        if config.normalise_advantages:
+            advantages = whiten(advantages, part.mask)
         logprobs, values, entropy = policy.evaluate(part.observations, part.actions)
 
-        losses = {
-            "policy_loss": masked_mean(
-                policy_loss(logprobs, part.old_logprobs, advantages), part.mask
-            ),
-            "value_loss": masked_mean(value_loss(values, part.old_values, part.returns), part.mask),
-            "entropy": masked_mean(entropy, part.mask),
+        each = {  # (B, T) each
+            "policy_loss": policy_loss(logprobs, part.old_logprobs, advantages),
+            "value_loss": value_loss(values, part.old_values, part.returns),
+            "entropy": entropy,
         }
-        loss = losses["policy_loss"] + config.value_coef * losses["value_loss"]
-        if config.entropy_coef:  # without it, no gradient need flow through the entropy
-            loss = loss - config.entropy_coef * losses["entropy"]
+        terms = {name: masked_mean(term, part.mask) for name, term in each.items()}
+        loss = terms["policy_loss"] + config.value_coef * terms["value_loss"]
+        if config.entropy_coef:  # without it, no gradient need flow through H
+            loss = loss - config.entropy_coef * terms["entropy"]
         if auxiliary_loss is not None:
-            losses["auxiliary_loss"] = auxiliary_loss()
-            loss = loss + losses["auxiliary_loss"]
+            terms["auxiliary_loss"] = auxiliary_loss()
+            loss = loss + terms["auxiliary_loss"]
 
         optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(policy.parameters(), config.max_gradient_norm)
-        if not torch.isfinite(norm + loss.detach()):  # a NaN loss may have a gradient of 0
-            raise FloatingPointError(describe_divergence(losses))
+        if not torch.isfinite(norm + loss.detach()):  # a NaN loss can have gradient 0
+            raise FloatingPointError(describe_divergence(terms))
         optimizer.step()
-        records.append(losses | {"gradient_norm": norm})
-        seen.append(rows)
-        seen_logprobs.append(logprobs.detach())
+        records.append(terms | {"gradient_norm": norm})
+        met.append((logprobs.detach(), part.old_logprobs, part.mask))
 
-    means = {name: torch.stack([r[name].detach() for r in records]).mean() for name in records[0]}
-    means |= ratio_statistics(torch.cat(seen_logprobs), torch.cat(seen), batch, config)
-    means["explained_variance"] = explained_variance(batch.old_values, batch.returns, batch.mask)
-    return {name: value.item() for name, value in means.items()}
+    stats = {
+        name: torch.stack([record[name].detach() for record in records]).mean()
+        for name in records[0]
+    }
+    logprobs, old_logprobs, mask = (torch.cat(parts) for parts in zip(*met, strict=True))
+    stats |= ratio_statistics(logprobs, old_logprobs, mask, config)
+    stats["explained_variance"] = explained_variance(batch.old_values, batch.returns, batch.mask)
+    return {name: value.item() for name, value in stats.items()}
 
 
-def minibatches(rows: int, config: PPOConfig, generator: torch.Generator) -> Iterator[Tensor]:
-    """K epochs; each deals all row numbers, freshly shuffled, into equal hands."""
-    if rows < config.minibatches:
-        raise ValueError(f"{rows} rows cannot be cut into {config.minibatches} minibatches")
+def minibatches(batch: Batch, config: PPOConfig, generator: torch.Generator) -> Iterator[Batch]:
+    """K epochs; each deals all rows, freshly shuffled, into equal hands."""
+    if len(batch) < config.minibatches:
+        raise ValueError(f"{len(batch)} rows cannot be cut into {config.minibatches} minibatches")
     for _ in range(config.epochs):
-        order = torch.randperm(rows, generator=generator, device=generator.device)
-        yield from order.tensor_split(config.minibatches)
+        order = torch.randperm(len(batch), generator=generator, device=generator.device)
+        for rows in order.to(batch.mask.device).tensor_split(config.minibatches):
+            yield batch[rows]
 
 
 @torch.no_grad()
 def ratio_statistics(
-    logprobs: Tensor, rows: Tensor, batch: Batch, config: PPOConfig
+    logprobs: Tensor, old_logprobs: Tensor, mask: Tensor, config: PPOConfig
 ) -> dict[str, Tensor]:
-    """How far π_θ was from π_old: KL[π_old‖π_θ] by k3, share of ratios beyond ε.
+    """How far π_θ was from π_old when it met each minibatch, before the step on it.
 
-    `logprobs` are those of `batch[rows]` when each minibatch was met, before its step.
+    KL[π_old‖π_θ] by k3, and the share of ratios beyond ε.
     """
-    old_logprobs, mask = batch.old_logprobs[rows], batch.mask[rows]
     ratio = torch.exp(logprobs - old_logprobs)
     outside = ((ratio - 1).abs() > config.clip_range).float()
     return {
