@@ -6,6 +6,7 @@ Nothing here needs ipywidgets or plotly; `playground` does, and is imported on i
 from anatomy.widgets.element import Element
 from anatomy.widgets.explorers import clip_explorer, gae_explorer, importance_explorer
 from anatomy.widgets.questions import predict, quiz
+from anatomy.widgets.worlds import prefix_tree, q_learning_explorer, value_explorer
 
 __all__ = [
     "Element",
@@ -13,5 +14,8 @@ __all__ = [
     "gae_explorer",
     "importance_explorer",
     "predict",
+    "prefix_tree",
+    "q_learning_explorer",
     "quiz",
+    "value_explorer",
 ]
