@@ -244,8 +244,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             np.mean([f["score"] for f, r in zip(floor, chance, strict=True) if r.task == task])
         )
         one = max(cell["return"]["mean"] for cell in cells.values())
+        span = (one - zero) or 1.0  # a tiny budget may leave every row where it began
         for cell in cells.values():
-            cell["scaled"] = [(score - zero) / (one - zero) for score in cell["scores"]]
+            cell["scaled"] = [(score - zero) / span for score in cell["scores"]]
         tasks[task] = {"steps": budgets[task], "untrained": zero, "best": one, "rows": cells}
 
     def scaled(name: str) -> list[list[float]]:

@@ -205,7 +205,9 @@ def test_details_are_compared_seed_by_seed() -> None:
         for cell in task["rows"].values():
             assert len(cell["areas"]) == len(base) >= 10
             mean = sum(a - b for a, b in zip(cell["areas"], base, strict=True)) / len(base)
-            assert cell["area_minus_base"]["mean"] == pytest.approx(mean, abs=0.1)
+            assert cell["area_minus_base"]["mean"] == pytest.approx(
+                mean, abs=0.5
+            )  # 4 digits of 1,000
 
 
 def test_each_patient_has_all_curves() -> None:
