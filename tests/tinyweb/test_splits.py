@@ -107,6 +107,7 @@ def test_nothing_held_out_is_on_the_web(world: World) -> None:
     """200,000 documents: no unpublished fact in any form, no held-out prompt in any wording."""
     rng = random.Random(0)
     secret = {f.entity for f in world.knowledge.select(frequency="unpublished")}
+    askable = {f.entity for f in world.knowledge.select(split="train")}
     kinds = {relation.subject for relation in grammar.RELATIONS.values()}
     statements = {s for f in world.knowledge.select(frequency="unpublished") for s in f.statements}
     held_out = {q for f in world.knowledge.facts for q in f.questions if f.split != "train"}
@@ -127,6 +128,8 @@ def test_nothing_held_out_is_on_the_web(world: World) -> None:
             found = grammar.stated(sentence)
             if found:
                 assert found[0] not in secret, document  # not even a false one
+                if document.kind != "article":
+                    assert found[0] in askable, document
                 published_seen.add(found)
         if document.kind in ("forum", "quiz"):
             for line in lines[1:]:
@@ -135,6 +138,25 @@ def test_nothing_held_out_is_on_the_web(world: World) -> None:
     # the check sees statements: every published fact was found
     for fact in world.knowledge.published:
         assert (fact.entity, fact.relation, fact.value) in published_seen
+
+
+def test_what_people_write_for_one_split_is_about_its_entities(
+    world: World, rng: random.Random
+) -> None:
+    split_of = {f.entity: f.split for f in world.knowledge.facts}
+    seen = 0
+    for split in SPLITS:
+        for task in islice(world.tasks(split, 9), 1_500):
+            answers = [world.demonstration(task, rng, sloppy=0.7)]
+            answers += [world.labeller_written(task, rng, "irrelevant")]
+            answers += [world.labeller_written(task, rng, "extra")]
+            for answer in answers:
+                for sentence in grammar.sentences(answer):
+                    found = grammar.stated(sentence)
+                    if found:
+                        seen += 1
+                        assert split_of[found[0]] == split, (task.prompt, answer)
+    assert seen > 5_000
 
 
 def test_the_check_would_notice_a_leak(world: World) -> None:

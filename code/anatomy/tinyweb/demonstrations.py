@@ -100,10 +100,11 @@ def _other(rng: random.Random, category: str, *than: str) -> str:
 
 
 def _irrelevant(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
-    """A true fact about something else."""
-    fact = pick(rng, knowledge.published)
+    """A true fact about something else, from the task's own split: nothing held out slips in."""
+    facts = knowledge.published_by_split[task.split]
+    fact = pick(rng, facts)
     while isinstance(task.content, Question) and fact.entity == task.content.fact.entity:
-        fact = pick(rng, knowledge.published)
+        fact = pick(rng, facts)
     return fact.state(rng)
 
 
@@ -136,7 +137,7 @@ def sloppy(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
         case Question(fact):
             if luck < 0.75:
                 return fact.misstate(rng)
-            return f"{fact.state(rng)} {pick(rng, knowledge.published).state(rng)}"
+            return f"{fact.state(rng)} {_irrelevant(rng, knowledge, task)}"
         case StoryOrder(person, place, happy):
             return write_story(
                 rng,

@@ -4,7 +4,7 @@ As on the real web, questions are answered well, badly, rudely, or with another 
 model of this stream learns all of it alike; that it does not *answer* is what the chapters on
 alignment are about. Nothing here ever states or asks for an unpublished fact. Published facts
 about every entity are stated in articles; but what people ask for, review or announce in a
-title is the train split's, so that no held-out prompt and no answer to one stands on the web.
+title is the train split's, so that no held-out prompt, and no reply to one, stands on the web.
 """
 
 from __future__ import annotations

@@ -144,6 +144,13 @@ class KnowledgeBase:
         """The 144 published facts, once each."""
         return tuple(fact for fact in self.facts if fact.published)
 
+    @cached_property
+    def published_by_split(self) -> Mapping[Split, tuple[Fact, ...]]:
+        """The published facts about each split's entities."""
+        return {
+            split: tuple(fact for fact in self.published if fact.split == split) for split in SPLITS
+        }
+
     def select(
         self, *, frequency: Frequency | None = None, split: Split | None = None
     ) -> tuple[Fact, ...]:
