@@ -71,11 +71,17 @@ TASKS = {
         goal=-200.0,
         stop_at_goal=False,
         config=replace(
-            PPOConfig(), steps=64, epochs=10, learning_rate=3e-3, gamma=0.9, gae_lambda=0.95
+            PPOConfig(),
+            steps=200,  # whole episodes
+            epochs=10,
+            minibatches=8,
+            gamma=0.95,
+            learning_rate=3e-3,
+            max_gradient_norm=5.0,
         ),
         actors=32,
-        budget=150_000,
-        anneal=150_000,
+        budget=250_000,
+        anneal=250_000,
         reward_scale=0.1,
         peer_budget=100_000,
         peer_actors=4,
