@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 DEVICE_VARIABLE = "ANATOMY_DEVICE"
 
@@ -94,6 +94,37 @@ def autocast(device: torch.device | str, *, enabled: bool = True) -> AbstractCon
     if dtype is None:
         return nullcontext()
     return torch.autocast(torch.device(device).type, dtype=dtype)
+
+
+@contextmanager
+def distributed(device: torch.device | str = "cpu") -> Iterator[tuple[int, int]]:
+    """Join the processes that `torchrun` started; yield this one's rank and how many there are.
+
+        torchrun --nproc_per_node=2 pretrain.py
+
+    Started without torchrun, a program is alone: (0, 1), and nothing is joined.
+    The processes talk through nccl between GPUs and through gloo otherwise.
+    """
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        yield 0, 1
+        return
+    group = torch.distributed
+    group.init_process_group("nccl" if torch.device(device).type == "cuda" else "gloo")
+    try:
+        yield group.get_rank(), group.get_world_size()
+    finally:
+        group.destroy_process_group()
+
+
+def replicate(module: nn.Module) -> nn.Module:
+    """Return `module` so wrapped that its gradients are averaged over all processes.
+
+    With equal shares of a batch in each process, they are those of the whole batch.
+    Inside `distributed` this is PyTorch's DistributedDataParallel; alone, `module` itself.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return module
+    return nn.parallel.DistributedDataParallel(module)
 
 
 @contextmanager

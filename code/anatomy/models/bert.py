@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anatomy.models.transformer import Transformer, TransformerConfig, layer_norm
+from anatomy.models.transformer import Transformer, TransformerConfig
 
 BERT_SIZES = {"base": (12, 768, 12), "large": (24, 1024, 16)}  # Devlin et al. (2019), section 3
 IGNORE = -100  # a target that no loss counts, torch's own convention
@@ -71,7 +71,7 @@ class BERT(Transformer):
         return self.logits(self.hidden(tokens, mask, segments=segments))
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Guess tokens from hidden states: (..., D) → (..., V). The last matrix is the embedding."""
+        """Guess tokens from hidden states: (..., D) → (..., V), the last matrix the embedding."""
         h = self.transform_norm(F.gelu(self.transform(hidden)))
         return h @ self.tokens.weight.T + self.output_bias
 

@@ -78,7 +78,7 @@ def merge(tokens: Sequence[int], pair: Pair, new: int) -> list[int]:
 
 
 def learn_merges(texts: Iterable[str], merges: int) -> list[Pair]:
-    """Merge the most frequent pair of neighbouring tokens, `merges` times; return the pairs in order.
+    """Merge the most frequent pair of neighbours, `merges` times; return the pairs in order.
 
     Bytes are the tokens 0 to 255 (in the order of `byte_signs`), and the i-th merge
     makes token 256 + i. Of equally frequent pairs the one with the smaller tokens
@@ -103,7 +103,7 @@ def learn_merges(texts: Iterable[str], merges: int) -> list[Pair]:
             continue
         new = 256 + len(learned)
         learned.append(best)
-        changed = set()
+        changed: set[Pair] = set()
         for index in where.pop(best):
             before, after = words[index], merge(words[index], best, new)
             for pair in pairwise(before):

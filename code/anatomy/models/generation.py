@@ -29,7 +29,7 @@ class Generated(NamedTuple):
 
 
 def left_pad(prompts: Sequence[Sequence[int]], *, pad_token: int) -> tuple[Tensor, Tensor]:
-    """Token lists of any lengths as one rectangle: tokens (B, P) and mask (B, P), True on tokens."""
+    """Token lists of any lengths as one rectangle: tokens and mask, both (B, P)."""
     if not prompts or not all(len(prompt) for prompt in prompts):
         raise ValueError("a prompt is empty: a model needs at least one token to start from")
     longest = max(map(len, prompts))
@@ -81,7 +81,7 @@ def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
     return torch.searchsorted(cumulative, threshold[:, None], right=True).squeeze(1)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def generate(
     model: GPT,
     prompts: Tensor,
@@ -172,7 +172,7 @@ def _longer(mask: Tensor, steps: int) -> Tensor:
 def _check(model: GPT, prompts: Tensor, mask: Tensor | None, steps: int) -> None:
     if steps < 1:
         raise ValueError(f"there must be at least one step to write, got {steps}")
-    if prompts.ndim == 2 and prompts.shape[1] == 0 or mask is not None and not mask.any(1).all():
+    if prompts.shape[-1] == 0 or (mask is not None and not mask.any(1).all()):
         raise ValueError("a prompt is empty: a model needs at least one token to start from")
     check_tokens(prompts.cpu(), model.config)
     context = model.config.context

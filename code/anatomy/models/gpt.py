@@ -71,7 +71,7 @@ class GPT(Transformer):
         return self.logits(self.hidden(tokens, mask))
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Score every token of the vocabulary by its likeness to the hidden state: (..., D) → (..., V)."""
+        """Score every token by its likeness to the hidden state: (..., D) → (..., V)."""
         return hidden @ self.tokens.weight.T
 
     def new_cache(self, rows: int, columns: int) -> Cache:

@@ -1,4 +1,4 @@
-"""What is put on top of a transformer: judging text for PPO, a number per text, a class per text."""
+"""What is put on top of a transformer: judging text for PPO, sorting it into classes."""
 
 from __future__ import annotations
 
@@ -18,24 +18,6 @@ def prompt_mask(texts: Tensor, pad_token: int) -> Tensor:
     Only the leading run is padding. The same token later in a text is a token.
     """
     return (texts != pad_token).cumsum(dim=1) > 0
-
-
-class ValueHead(nn.Module):
-    """A transformer's hidden states read as numbers: V(s_t), or with the last one a score.
-
-    Starts at zero, so that the first values are 0 whatever the text.
-    """
-
-    def __init__(self, trunk: GPT) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.head = nn.Linear(trunk.config.width, 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-
-    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, T) → (B, T), one number for each prefix."""
-        return self.head(self.trunk.hidden(tokens, mask)).squeeze(-1)
 
 
 class TextActorCritic(nn.Module):
@@ -80,7 +62,7 @@ class TextActorCritic(nn.Module):
     def generate(
         self, prompts: Tensor, steps: int, *, end_token: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Continue prompts (B, P) by up to `steps` tokens; return texts (B, P + T) and mask (B, T)."""
+        """Continue prompts (B, P) by up to `steps` tokens: texts (B, P + T) and mask (B, T)."""
         texts, mask, _ = generate(
             self.policy,
             prompts,
@@ -93,7 +75,10 @@ class TextActorCritic(nn.Module):
 
 
 class Classifier(nn.Module):
-    """BERT fine-tuned: the vector of [CLS] and one linear map. Devlin et al. (2019), section 4.1."""
+    """BERT to be fine-tuned: the vector of [CLS] and one linear map.
+
+    Devlin et al. (2019), section 4.1.
+    """
 
     def __init__(self, bert: BERT, classes: int) -> None:
         super().__init__()

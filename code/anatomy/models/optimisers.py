@@ -50,7 +50,7 @@ class Muon(torch.optim.Optimizer):
                 raise ValueError("Muon moves matrices; give vectors and biases to AdamW")
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for matrix in group["params"]:
                 if matrix.grad is None:

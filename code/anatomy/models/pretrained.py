@@ -103,7 +103,7 @@ def load_bert(source: str | Path = BERT_BASE) -> BERT:
 
 
 def gpt2_weights(published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """OpenAI's names as ours. Their `Conv1D` holds a matrix as (in, out), torch's Linear (out, in)."""
+    """OpenAI's names as ours; their `Conv1D` holds a matrix as (in, out), our Linear (out, in)."""
     names = {
         "wte": "tokens",
         "wpe": "positions",
@@ -201,9 +201,10 @@ def fetch(source: str | Path, files: list[str]) -> Path:
             f"fetching {source} needs a package more: pip install huggingface_hub"
         ) from None
     try:
-        return Path([hf_hub_download(source, name) for name in files][0]).parent
+        paths = [hf_hub_download(source, name) for name in files]
     except Exception as error:  # the hub's errors share no class of their own
         raise PretrainedError(explain_download(source, error)) from None
+    return Path(paths[0]).parent
 
 
 def explain_download(source: str, error: Exception) -> str:

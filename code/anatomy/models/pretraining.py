@@ -1,13 +1,15 @@
-"""What a training loop of a language model needs, each piece an equation. The loop is the chapter's.
+"""What a training loop of a language model needs, each piece an equation.
 
-for step in range(steps):
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * cosine(step, steps, warmup=50)
-    loss = cross_entropy(model(tokens[:, :-1]), tokens[:, 1:])
-    optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
+The loop itself is the chapter's:
+
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = peak * cosine(step, steps, warmup=50)
+        loss = cross_entropy(model(tokens[:, :-1]), tokens[:, 1:])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ def cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor | None = None) -
 
 
 def perplexity(loss: float) -> float:
-    """e^loss: among how many equally likely tokens the model hesitates. Depends on the tokenizer."""
+    """e^loss: among how many equally likely tokens the model hesitates.
+
+    It depends on the tokenizer: see `bits_per_byte`.
+    """
     return math.exp(loss)
 
 

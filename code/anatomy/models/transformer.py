@@ -108,7 +108,8 @@ def rotate(x: Tensor, turn: Tensor) -> Tensor:
     After it, q at position m and k at position n have the product Re(q k̄ e^{i(m−n)θ}):
     only their distance counts. Su et al. (2021), eq. 12 and 13.
     """
-    z = torch.view_as_complex(x.to(turn.real.dtype).unflatten(-1, (-1, 2)))  # (..., d/2)
+    wide = torch.promote_types(x.dtype, torch.float32)  # bf16 has no complex numbers
+    z = torch.view_as_complex(x.to(wide).unflatten(-1, (-1, 2)))  # (..., d/2)
     return torch.view_as_real(z * turn).flatten(-2).to(x.dtype)
 
 
@@ -208,7 +209,7 @@ class Block(nn.Module):
 
 
 def layer_norm(config: TransformerConfig) -> nn.LayerNorm:
-    """(x − mean) / std over the width, times a learned gain, plus a learned bias if there are any."""
+    """(x − mean) / std over the width, times a learned gain, plus a bias if there are any."""
     return nn.LayerNorm(config.width, eps=config.epsilon, bias=config.bias)
 
 
@@ -221,6 +222,7 @@ class Transformer(nn.Module):
     """
 
     causal: bool
+    turn: Tensor
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -281,6 +283,7 @@ class Transformer(nn.Module):
         x, sight = self._embed(tokens, mask, None, None)
         weights = []
         for layer, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
             read = block.norm1(x) if self.config.pre_norm else x
             q, k, _ = block.attention.project(read, sight.turn)
             weights.append(attention_weights(q, k, sight.mask))
