@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from anatomy.classroom import EXERCISES, chapter_05, check
+from anatomy.algorithms.dynamic_programming import bellman_optimality
+from anatomy.classroom import EXERCISES, chapter_02, chapter_05, check
+from anatomy.classroom.chapter_02.prediction import td0_episode
 from anatomy.classroom.chapter_05.advantages import random_record
 from anatomy.classroom.exercise import Exercise
 from anatomy.estimators import gae
@@ -118,3 +120,37 @@ def test_random_cases_change_with_the_seed_and_stay_for_the_same_seed():
 def test_an_unknown_exercise_is_refused_with_the_known_ones():
     with pytest.raises(KeyError, match=r"ppo\.gae"):
         check("ppo.gaee", gae)
+
+
+def test_chapter_2_has_six_exercises_worth_20_points():
+    assert {e.id for e in chapter_02.EXERCISES} == {
+        "rl.evaluation",
+        "rl.sweep",
+        "rl.rates",  # the second part of the second
+        "rl.token_step",
+        "rl.td0",
+        "rl.bias_variance",  # the second part of the fourth
+        "rl.truncation",
+        "rl.shaping",
+    }
+    assert sum(e.points for e in chapter_02.EXERCISES) == 20
+
+
+def test_an_answer_in_numpy_is_compared_as_a_tensor_is():
+    def off_at_one_place(mdp, values, *, gamma):
+        answer = bellman_optimality(mdp, values, gamma=gamma)
+        answer[0] += 1
+        return answer
+
+    said = repr(check("rl.sweep", off_at_one_place))
+    assert "Expected [2, 5, 0], got [3, 5, 0]." in said
+    said = repr(check("rl.sweep", lambda mdp, values, *, gamma: values.tolist()))
+    assert "should return a NumPy array of numbers, not a list" in said
+    said = repr(check("rl.sweep", lambda mdp, values, *, gamma: values[::-1][:1]))
+    assert "Expected the shape (3,), got (1,)" in said
+
+    def in_place(values, states, rewards, *, step_size, gamma):
+        values[:] = td0_episode(values, states, rewards, step_size=step_size, gamma=gamma)
+        return values
+
+    assert "changes its inputs in place" in repr(check("rl.td0", in_place))

@@ -1,4 +1,4 @@
-"""The exercises page: its solutions pass, and the student's version runs to its end."""
+"""The exercises pages: their solutions pass, and the student's version runs to its end."""
 
 import ast
 import re
@@ -7,11 +7,27 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from anatomy.classroom import chapter_05
+from anatomy.classroom import chapter_02, chapter_05
 
-EXERCISES = {exercise.id: exercise for exercise in chapter_05.EXERCISES}
-PAGE = Path(__file__).parents[2] / "chapters" / "05_ppo" / "exercises.md"
-CELLS = [cell for cell in jupytext.read(PAGE, fmt="md:myst").cells if cell.cell_type == "code"]
+CHAPTERS = Path(__file__).parents[2] / "chapters"
+
+
+class Page:
+    """One chapter's exercises page, its code cells, and the exercises that belong to it."""
+
+    def __init__(self, folder: str, exercises, loops: int) -> None:
+        self.path = CHAPTERS / folder / "exercises.md"
+        self.exercises = {exercise.id: exercise for exercise in exercises}
+        self.loops = loops  # cells that plug an answer into a run
+        cells = jupytext.read(self.path, fmt="md:myst").cells
+        self.cells = [cell for cell in cells if cell.cell_type == "code"]
+
+    def pairs(self):
+        return [
+            (stub, self.cells[i + 1])
+            for i, stub in enumerate(self.cells)
+            if "exercise" in tags(stub)
+        ]
 
 
 def tags(cell) -> set[str]:
@@ -21,6 +37,13 @@ def tags(cell) -> set[str]:
 def is_loop(cell) -> bool:
     """Whether a cell plugs an answer into training: those run when the book is built."""
     return bool(re.search(r"^if \w+_report\b", cell.source, re.MULTILINE))
+
+
+PAGES = {
+    "02_rl_basics": Page("02_rl_basics", chapter_02.EXERCISES, loops=6),
+    "05_ppo": Page("05_ppo", chapter_05.EXERCISES, loops=7),
+}
+every_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 
 
 def execute(cells) -> dict:
@@ -39,21 +62,21 @@ def definition(source: str) -> ast.FunctionDef:
     return next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
 
 
-def pairs():
-    return [
-        pytest.param(stub, CELLS[i + 1], id=definition(stub.source).name)
-        for i, stub in enumerate(CELLS)
-        if "exercise" in tags(stub)
-    ]
+PAIRS = [
+    pytest.param(stub, solution, id=definition(stub.source).name)
+    for page in PAGES.values()
+    for stub, solution in page.pairs()
+]
 
 
-def test_every_exercise_is_checked_on_the_page_by_the_name_of_its_stub():
-    checked = dict(re.findall(r'_report = check\("([\w.]+)", (\w+)\)', PAGE.read_text()))
-    assert set(checked) == set(EXERCISES)
-    assert list(checked.values()) == [pair.id for pair in pairs()]
+@every_page
+def test_every_exercise_is_checked_on_the_page_by_the_name_of_its_stub(page):
+    checked = dict(re.findall(r'_report = check\("([\w.]+)", (\w+)\)', page.path.read_text()))
+    assert set(checked) == set(page.exercises)
+    assert list(checked.values()) == [definition(stub.source).name for stub, _ in page.pairs()]
 
 
-@pytest.mark.parametrize(("stub", "solution"), pairs())
+@pytest.mark.parametrize(("stub", "solution"), PAIRS)
 def test_a_stub_is_followed_by_its_solution_and_raises(stub, solution):
     assert tags(stub) == {"exercise", "skip-execution"}
     assert tags(solution) == {"solution", "hide-cell"}
@@ -64,32 +87,36 @@ def test_a_stub_is_followed_by_its_solution_and_raises(stub, solution):
     assert ast.unparse(asked.body[1:]) == "raise NotImplementedError"
 
 
-def test_the_solutions_pass_every_check():
-    cells = [c for c in CELLS if "skip-execution" not in tags(c) and not is_loop(c)]
+@every_page
+def test_the_solutions_pass_every_check(page):
+    cells = [c for c in page.cells if "skip-execution" not in tags(c) and not is_loop(c)]
     found = reports(execute(cells))
-    assert len(found) == len(EXERCISES)
+    assert len(found) == len(page.exercises)
     for name, report in found.items():
         assert report, f"{name}: {report!r}"
 
 
-def test_the_students_version_runs_to_its_end_and_says_what_is_missing(capsys):
-    namespace = execute([c for c in CELLS if "solution" not in tags(c)])
+@every_page
+def test_the_students_version_runs_to_its_end_and_says_what_is_missing(page, capsys):
+    namespace = execute([c for c in page.cells if "solution" not in tags(c)])
     for report in reports(namespace).values():
         assert not report
         assert not report.written
     printed = capsys.readouterr().out
-    loops = sum(is_loop(c) for c in CELLS)
-    assert printed.count("once it is written and passes its check") == loops == 7
+    loops = sum(is_loop(c) for c in page.cells)
+    waiting = printed.count("once it is written and passes its check")
+    assert waiting == loops == page.loops
     assert "0 of 20 points" in printed
 
 
-def test_wrong_answers_do_not_break_the_page_either(capsys):
+@every_page
+def test_wrong_answers_do_not_break_the_page_either(page, capsys):
     wrong = {
-        pair.id: exercise.wrong_answers[0].function
-        for pair, exercise in zip(pairs(), EXERCISES.values(), strict=True)
+        definition(stub.source).name: exercise.wrong_answers[0].function
+        for (stub, _), exercise in zip(page.pairs(), page.exercises.values(), strict=True)
         if hasattr(exercise, "wrong_answers")
     }
-    cells = [c for c in CELLS if "solution" not in tags(c)]
+    cells = [c for c in page.cells if "solution" not in tags(c)]
     namespace = {"__name__": "__main__", "display": lambda *args: None}
     for cell in cells:
         if "exercise" in tags(cell):
@@ -101,12 +128,13 @@ def test_wrong_answers_do_not_break_the_page_either(capsys):
     assert "0 of 20 points" in capsys.readouterr().out
 
 
-def test_the_readers_copy_holds_no_solution():
+@every_page
+def test_the_readers_copy_holds_no_solution(page):
     def bodies(cells):
         found = [n for c in cells for n in ast.walk(ast.parse(c.source)) if hasattr(n, "body")]
         return {ast.unparse(n.body) for n in found if isinstance(n, ast.FunctionDef)}
 
-    student = bodies(c for c in CELLS if "solution" not in tags(c))
-    solutions = bodies(c for c in CELLS if "solution" in tags(c))
-    assert len(solutions) == len(EXERCISES)
+    student = bodies(c for c in page.cells if "solution" not in tags(c))
+    solutions = bodies(c for c in page.cells if "solution" in tags(c))
+    assert len(solutions) == len(page.exercises)
     assert not student & solutions

@@ -70,9 +70,13 @@ class PrefixTree extends Explorer {
   draw(width) {
     const { nodes, values, probabilities } = this;
     const levels = Math.max(...nodes.map((node) => node.depth)) + 1;
-    const pitch = width / levels;
+    const narrow = width < 460;
+    const rootWidth = narrow ? 42 : 62; // the empty text needs room for its value alone
+    const gap = narrow ? 11 : 34;
+    const pitch = (width - rootWidth - gap) / (levels - 1);
+    const left = (depth) => (depth === 0 ? 0 : rootWidth + gap + (depth - 1) * pitch);
     const rowHeight = 27;
-    const [boxWidth, boxHeight] = [Math.min(128, pitch - (width < 460 ? 12 : 34)), 22];
+    const [boxWidth, boxHeight] = [Math.min(140, pitch - (narrow ? gap : 34)), 22];
     // Leaves in the order of the tree; a parent stands in the middle of its children.
     const y = [];
     let row = 0;
@@ -87,19 +91,20 @@ class PrefixTree extends Explorer {
     const ground = (value) => `color-mix(in srgb, var(${value < 0 ? "--bad" : "--good"}) ${(72 * clamp(Math.abs(value) / most, 0, 1)).toFixed(1)}%, var(--paper))`;
     const parts = [];
     nodes.forEach((node, i) => node.children.forEach((child, a) => {
-      const [x1, x2] = [node.depth * pitch + boxWidth, nodes[child].depth * pitch];
+      const [x1, x2] = [left(node.depth) + (i === 0 ? rootWidth : boxWidth), left(nodes[child].depth)];
       const share = probabilities[i][a];
       parts.push(svg("path", { d: `M${x1} ${y[i]}C${(x1 + x2) / 2} ${y[i]} ${(x1 + x2) / 2} ${y[child]} ${x2} ${y[child]}`, fill: "none", stroke: share > 0 ? "var(--new)" : "var(--line)", "stroke-width": share > 0 ? 1 + 2.5 * share : 1 }));
     }));
     nodes.forEach((node, i) => {
       const leaf = node.children.length === 0;
       const shown = leaf ? node.reward : values[i];
-      const x = node.depth * pitch;
-      const small = boxWidth < 76;
-      parts.push(svg("rect", { x, y: y[i] - boxHeight / 2, width: boxWidth, height: boxHeight, rx: leaf ? 2 : 11, fill: ground(shown), stroke: "var(--muted)", "stroke-width": leaf ? 0.5 : 1.2 }));
-      parts.push(svg("text", { x: x + 7, y: y[i] + 4.5, class: "node", "font-size": small ? 11 : 13 }, i === 0 ? "" : node.token));
+      const x = left(node.depth);
+      const small = boxWidth < 92;
+      const wide = i === 0 ? rootWidth : boxWidth;
+      parts.push(svg("rect", { x, y: y[i] - boxHeight / 2, width: wide, height: boxHeight, rx: leaf ? 2 : 11, fill: ground(shown), stroke: "var(--muted)", "stroke-width": leaf ? 0.5 : 1.2 }));
+      parts.push(svg("text", { x: x + (small ? 5 : 7), y: y[i] + 4.5, class: "node", "font-size": small ? 11 : 13 }, i === 0 ? "" : node.token));
       const number = leaf ? `${node.reward > 0 ? "+" : ""}${format(node.reward, 0)}` : format(values[i], 2);
-      parts.push(svg("text", { x: x + boxWidth - 6, y: y[i] + 4.5, "text-anchor": "end", class: "node", "font-size": small ? 11 : 13, "font-weight": 650 }, number));
+      parts.push(svg("text", { x: x + wide - (small ? 5 : 6), y: y[i] + 4.5, "text-anchor": "end", class: "node", "font-size": small ? 11 : 13, "font-weight": 650 }, number));
     });
     this.canvas.replaceChildren(...parts);
   }
