@@ -16,12 +16,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from anatomy.classroom import chapter_02, chapter_05
+from anatomy.classroom import chapter_01, chapter_02, chapter_05
 from anatomy.classroom.exercise import Checkable
 from anatomy.classroom.report import Report
 
 EXERCISES: dict[str, Checkable] = {
-    exercise.id: exercise for chapter in (chapter_02, chapter_05) for exercise in chapter.EXERCISES
+    exercise.id: exercise
+    for chapter in (chapter_01, chapter_02, chapter_05)
+    for exercise in chapter.EXERCISES
 }
 
 
