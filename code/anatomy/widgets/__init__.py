@@ -5,11 +5,13 @@ Nothing here needs ipywidgets or plotly; `playground` does, and is imported on i
 
 from anatomy.widgets.element import Element
 from anatomy.widgets.explorers import clip_explorer, gae_explorer, importance_explorer
+from anatomy.widgets.language import attention_explorer, sampling_explorer, tokenizer_explorer
 from anatomy.widgets.questions import predict, quiz
 from anatomy.widgets.worlds import prefix_tree, q_learning_explorer, value_explorer
 
 __all__ = [
     "Element",
+    "attention_explorer",
     "clip_explorer",
     "gae_explorer",
     "importance_explorer",
@@ -17,5 +19,7 @@ __all__ = [
     "prefix_tree",
     "q_learning_explorer",
     "quiz",
+    "sampling_explorer",
+    "tokenizer_explorer",
     "value_explorer",
 ]

@@ -36,7 +36,7 @@ def three_cuts(function: Function, inputs: Inputs) -> Tensor:
     return torch.tensor(found)
 
 
-def variant(formula: Callable[[Tensor, str], float]) -> Function:
+def variant(formula: Callable[[Tensor, str], Tensor]) -> Function:
     def function(losses: Tensor, text: str) -> float:
         return float(formula(losses, text))
 
