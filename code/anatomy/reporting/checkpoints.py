@@ -6,21 +6,30 @@ written atomically and checked on loading, and nothing in it can execute.
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import inspect
 import json
-from collections.abc import Mapping
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Protocol, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from anatomy.reporting.progress import progress
 from anatomy.reporting.receipts import replace_file
 from anatomy.version import __version__
 
 FORMAT = "anatomy-checkpoint"
+CACHE_VARIABLE = "ANATOMY_CACHE"
+Trained = TypeVar("Trained", bound=nn.Module, covariant=True)
 
 
 class CheckpointError(ValueError):
@@ -135,6 +144,86 @@ def load_checkpoint(
     if generator is not None:
         generator.set_state(tensors["generator"])
     return meta
+
+
+class Recipe(Protocol[Trained]):
+    """What `cached` needs: a frozen dataclass that can build a module and train it."""
+
+    @property
+    def name(self) -> str:
+        """Begins the file's name."""
+
+    @property
+    def seed(self) -> int:
+        """Of the weights and of everything drawn."""
+
+    @property
+    def steps(self) -> int:
+        """How many times `train` yields."""
+
+    @property
+    def sources(self) -> Sequence[ModuleType]:
+        """The modules whose code decides the weights, beside the recipe's own."""
+
+    def build(self) -> Trained:
+        """The module before training."""
+
+    def train(self, module: Any, /) -> Iterable[Any]:
+        """Train it in place, yielding after every step."""
+
+
+def cached(recipe: Recipe[Trained]) -> Trained:
+    """The module that `recipe` trains: loaded if it was trained before, else trained now and kept.
+
+    What is kept is found again by the recipe's configuration and by the code that it
+    runs (without comments and docstrings), so that a change of either trains anew.
+    Training shows a progress bar with the time that remains. A damaged file is trained over.
+    The folder is $ANATOMY_CACHE, else ~/.cache/anatomy.
+    """
+    path = cache_file(recipe)
+    module = recipe.build()
+    if path.is_file():
+        try:
+            load_checkpoint(path, module, config=recipe)
+            return module.eval()
+        except CheckpointError as error:
+            warnings.warn(f"trained again, because {error}", stacklevel=2)
+    for _ in progress(recipe.train(module), f"training the {recipe.name}", total=recipe.steps):
+        pass
+    save_checkpoint(path, module, config=recipe, seed=recipe.seed, step=recipe.steps)
+    return module.eval()
+
+
+def is_cached(recipe: Recipe[Any]) -> bool:
+    """Whether `cached(recipe)` would find a file and not train."""
+    return cache_file(recipe).is_file()
+
+
+def cache_file(recipe: Recipe[Any]) -> Path:
+    """Where the module of a recipe is kept: its name, and a hash of configuration and code."""
+    own = inspect.getmodule(type(recipe))
+    modules = [*([own] if own is not None else []), *recipe.sources]
+    code = {module.__name__: _code_hash(module) for module in modules}
+    content = json.dumps([as_json(recipe), code], sort_keys=True)
+    key = hashlib.sha256(content.encode()).hexdigest()[:16]
+    asked = os.environ.get(CACHE_VARIABLE)
+    folder = Path(asked).expanduser() if asked else Path.home() / ".cache" / "anatomy"
+    return folder / f"{recipe.name}-{key}.safetensors"
+
+
+def _code_hash(module: ModuleType) -> str:
+    """A hash of what a module does: its syntax tree without docstrings; comments are not in it."""
+    try:
+        tree = ast.parse(inspect.getsource(module))
+    except OSError:  # defined in a notebook's cell
+        return ""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def _optimizer_state(

@@ -1,0 +1,135 @@
+"""The book's base model: a small GPT that has read TinyWeb, and how it was trained.
+
+    base = cached(BaseModel())      # reporting.checkpoints: trained once, then loaded
+
+The recipe is one frozen record. `step` is one update, a function of a batch; `train`
+is the whole loop, which hands back the loss after every step, so that whoever runs
+it may show progress, measure on the way, or stop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from anatomy import tinyweb
+from anatomy.models import bert, gpt, optimisers, pretraining, transformer
+from anatomy.models.gpt import GPT, GPTConfig
+from anatomy.models.pretraining import cosine, cross_entropy
+from anatomy.runtime import autocast, initial_weights
+from anatomy.tinyweb import WordTokenizer, World, token_stream, tokenizer_of
+
+TRAINING_STREAM = 1_000  # seed of the documents that seed 0 learns from
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """Configuration of the base model; two equal records name the same weights."""
+
+    width: int = 128  # D
+    layers: int = 4  # L
+    heads: int = 4  # H
+    context: int = 128  # T
+    rotary_base: float | None = 1000.0  # RoPE; None: a learned vector per position
+    muon: bool = True  # Muon for the matrices inside the blocks; False: AdamW for all
+    steps: int = 700
+    batch_size: int = 8  # B; B · T tokens a step
+    learning_rate: float = 3e-3  # AdamW's peak
+    muon_rate: float = 0.02  # Muon's peak
+    half_precision: bool = False  # bf16 where there is hardware for it
+    world_seed: int = 0
+    seed: int = 0
+
+    name = "base-model"
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens are read in all."""
+        return self.steps * self.batch_size * self.context
+
+    @property
+    def sources(self) -> Sequence[ModuleType]:
+        """The modules whose code decides what the weights become."""
+        web = (tinyweb.grammar, tinyweb.facts, tinyweb.documents, tinyweb.tokenizer)
+        return (transformer, gpt, bert, optimisers, pretraining, *web)
+
+    def tokenizer(self) -> WordTokenizer:
+        """The tokenizer that the model reads with."""
+        return tokenizer_of(World(self.world_seed))
+
+    def build(self) -> GPT:
+        """A model that has read nothing."""
+        shape = GPTConfig(
+            len(self.tokenizer()),
+            self.context,
+            self.width,
+            self.layers,
+            self.heads,
+            rotary_base=self.rotary_base,
+        )
+        with initial_weights(self.seed):
+            return GPT(shape)
+
+    def train(self, model: GPT) -> Iterator[float]:
+        """Read the web, a batch at a time; give back the loss after each step."""
+        optimizers = make_optimizers(model, self)
+        world = World(self.world_seed)
+        stream = token_stream(
+            world,
+            tokenizer_of(world),
+            TRAINING_STREAM + self.seed,
+            batch_size=self.batch_size,
+            length=self.context,
+        )
+        for i in range(self.steps):
+            rate = cosine(i, self.steps, warmup=20, floor=0.02)
+            tokens = next(stream).to(model.device)
+            yield step(model, optimizers, tokens, rate, half_precision=self.half_precision)
+
+
+def make_optimizers(model: GPT, config: BaseModel) -> list[torch.optim.Optimizer]:
+    """Muon and AdamW, or AdamW alone; each group remembers its peak rate."""
+    if config.muon:
+        optimizers = optimisers.muon_and_adamw(
+            model, muon_lr=config.muon_rate, adamw_lr=config.learning_rate
+        )
+    else:
+        optimizers = [optimisers.adamw(model, config.learning_rate)]
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return optimizers
+
+
+def step(
+    model: GPT,
+    optimizers: Sequence[torch.optim.Optimizer],
+    tokens: Tensor,
+    rate: float = 1.0,
+    *,
+    half_precision: bool = False,
+) -> float:
+    """One update on tokens (B, T): predict each from those before it; return the loss in nats.
+
+    `rate` is the share of the peak learning rate. Raises FloatingPointError, and
+    changes nothing, when the loss is not a number.
+    """
+    with autocast(tokens.device, enabled=half_precision):
+        logits = model(tokens[:, :-1])  # (B, T − 1, V)
+    loss = cross_entropy(logits, tokens[:, 1:])
+    if not math.isfinite(loss.item()):
+        raise FloatingPointError("the loss is not a number: the learning rate is too high")
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["peak"]
+        optimizer.step()
+    return loss.item()
