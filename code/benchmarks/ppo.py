@@ -5,8 +5,8 @@ own, the order alternating from pair to pair; so both meet the same neighbours,
 and only ratios within a pair are reported. What is charged is CPU time, from
 making the environments on; imports and a first tiny training are not charged.
 
-    python code/benchmarks/ppo.py                    # every task, seeds 100–109
-    python code/benchmarks/ppo.py --tasks cartpole --seeds 100-104
+    python code/benchmarks/ppo.py                    # every task, seeds 200–209
+    python code/benchmarks/ppo.py --tasks cartpole --seeds 200-204
     python code/benchmarks/ppo.py --table            # only print what is there
 
 After each pair `anatomy/results/benchmark_ppo.json` is written with its receipt.
@@ -68,7 +68,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--seeds", type=seeds, default=seeds("100-109"), metavar="FIRST-LAST")
+    parser.add_argument("--seeds", type=seeds, default=seeds("200-209"), metavar="FIRST-LAST")
     parser.add_argument("--core", type=int, help="pin both sides to this core (default: the last)")
     parser.add_argument("--fresh", action="store_true", help="discard what was measured on --tasks")
     parser.add_argument("--table", action="store_true", help="print the table, measure nothing")
@@ -76,7 +76,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def seeds(text: str) -> list[int]:
-    """ "100-104" → [100, …, 104]; none that tuning saw."""
+    """ "200-204" → [200, …, 204]; none that tuning saw."""
     first, _, last = text.partition("-")
     try:
         chosen = list(range(int(first), int(last or first) + 1))
