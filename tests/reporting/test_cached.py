@@ -1,0 +1,106 @@
+"""`cached`: trains once, loads afterwards, and never mistakes one recipe for another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+from anatomy.reporting import checkpoints
+from anatomy.reporting.checkpoints import cache_file, cached, is_cached
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A linear map whose training counts its steps."""
+
+    width: int = 3
+    seed: int = 0
+    steps: int = 4
+    runs: ClassVar[list[int]] = []
+    name = "line"
+    sources: ClassVar[tuple[ModuleType, ...]] = ()
+
+    def build(self) -> nn.Linear:
+        return nn.Linear(self.width, 1)
+
+    def train(self, module: nn.Linear) -> Iterator[int]:
+        self.runs.append(self.seed)
+        for i in range(self.steps):
+            nn.init.constant_(module.weight, i + 10.0 * self.seed)
+            yield i
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ANATOMY_CACHE", str(tmp_path))
+    monkeypatch.setenv("ANATOMY_PROGRESS", "off")
+    Recipe.runs.clear()
+    return tmp_path
+
+
+def test_trained_once(folder: Path) -> None:
+    assert not is_cached(Recipe())
+    first, second = cached(Recipe()), cached(Recipe())
+    assert Recipe.runs == [0]
+    assert is_cached(Recipe())
+    assert torch.equal(first.weight, second.weight)
+    assert torch.equal(second.weight, torch.full((1, 3), 3.0))  # after the last of 4 steps
+    assert not second.training
+    assert [path.parent for path in folder.glob("line-*")] == [folder]
+
+
+def test_another_configuration_is_another_model() -> None:
+    cached(Recipe())
+    other = cached(replace(Recipe(), seed=1))
+    assert Recipe.runs == [0, 1]
+    assert float(other.weight[0, 0]) == 13.0
+
+
+def test_another_code_is_another_model(tmp_path: Path) -> None:
+    """Comments and docstrings do not count; code does."""
+
+    def module(code: str) -> ModuleType:
+        made = ModuleType("made")
+        monkey.setattr(checkpoints.inspect, "getsource", lambda _: code)
+        return made
+
+    with pytest.MonkeyPatch.context() as monkey:
+        hashes = [
+            checkpoints._code_hash(module(code))
+            for code in (
+                'def f():\n    """One."""\n    return 1\n',
+                'def f():\n    """Two."""\n    return 1  # the same\n',
+                'def f():\n    """One."""\n    return 2\n',
+            )
+        ]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_damaged_file_is_trained_over() -> None:
+    cached(Recipe())
+    path = cache_file(Recipe())
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.warns(UserWarning, match="trained again, because"):
+        again = cached(Recipe())
+    assert Recipe.runs == [0, 0]
+    assert float(again.weight[0, 0]) == 3.0
+    cached(Recipe())
+    assert Recipe.runs == [0, 0]
+
+
+def test_an_interrupted_training_leaves_nothing() -> None:
+    class Interrupted(Recipe):
+        def train(self, module: nn.Linear) -> Iterator[int]:
+            yield 0
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cached(Interrupted())
+    assert not is_cached(Interrupted())
