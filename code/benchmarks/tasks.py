@@ -105,3 +105,21 @@ TASKS = {
         },
     ),
 }
+# The peer with our settings: what remains of the ratio is the code's, not the settings'.
+TASKS["cartpole_same"] = replace(
+    TASKS["cartpole"],
+    title="CartPole-v1, our settings on both sides",
+    peer_actors=96,
+    peer_budget=150_000,  # so that the learning rate falls as ours does
+    peer_settings={
+        "n_steps": 32,
+        "batch_size": 384,
+        "gae_lambda": 0.95,
+        "gamma": 0.98,
+        "n_epochs": 2,
+        "ent_coef": 0.0,
+        "learning_rate": "lin_0.01",
+        "clip_range": 0.2,
+        "max_grad_norm": 5.0,
+    },
+)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from time import perf_counter, process_time
 from typing import Any
 from unittest.mock import patch
@@ -34,6 +35,7 @@ from tasks import TASKS
 NAME = "benchmark_variants"
 TASK = TASKS["cartpole"]
 SEED = 0
+ROWS = (64, 128, 256, 512, 1024, 2048)
 
 
 class OneVector(CategoricalActorCritic):
@@ -143,6 +145,24 @@ def measure(variants: dict[str, Callable[[], Any]], rounds: int) -> dict[str, An
     }
 
 
+def step_cost(rounds: int) -> dict[int, float]:
+    """Median CPU milliseconds of one optimisation step, by the rows of its minibatch."""
+    with initial_weights(SEED):
+        policy = CategoricalActorCritic(4, 2)
+    actors, generator = Actors(TASK.env, TASK.actors, seed=SEED), make_generator(SEED)
+    batch = judge(actors.run(policy, TASK.config.steps, generator), TASK.config).flatten()
+    config = replace(TASK.config, epochs=16, minibatches=1)  # 16 steps on all rows there are
+    optimizer = make_optimizer(policy, config)
+    times: dict[int, list[float]] = {rows: [] for rows in ROWS}
+    for _ in progress(range(rounds), "rounds"):
+        for rows in ROWS:
+            part = batch[:rows]
+            began = process_time()
+            update(policy, optimizer, part, config, generator)
+            times[rows].append(1e3 * (process_time() - began) / config.epochs)
+    return {rows: round(float(np.median(found)), 3) for rows, found in times.items()}
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=60)
@@ -151,16 +171,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     pin(None)
     wall, cpu = perf_counter(), process_time()
     found = {part: measure(variants, options.rounds) for part, variants in works().items()}
+    cost = step_cost(options.rounds)
     stamp = receipt(
         config=TASK.settings(),
         seeds=[SEED],
         wall_seconds=perf_counter() - wall,
         cpu_seconds=process_time() - cpu,
     )
-    write_result(NAME, {"receipt": stamp, "rounds": options.rounds, "variants": found})
+    data = {"rounds": options.rounds, "variants": found, "optimisation_step": cost}
+    write_result(NAME, {"receipt": stamp} | data)
     for part, variants in found.items():
         for name, figures in variants.items():
             print(f"{part:9s} {name:32s} {figures['milliseconds']:8.2f} ms  {figures['share']}")
+    for rows, milliseconds in cost.items():
+        print(f"one optimisation step on {rows:4d} rows {milliseconds:8.2f} ms")
 
 
 if __name__ == "__main__":

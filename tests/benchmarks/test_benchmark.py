@@ -189,6 +189,19 @@ def test_a_missing_peer_is_one_sentence(ppo: ModuleType, monkeypatch: pytest.Mon
         ppo.main(["--tasks", "cartpole", "--seeds", "100"])
 
 
+def test_the_peer_gets_our_settings_where_the_task_says_so(modules: dict[str, ModuleType]) -> None:
+    task = modules["tasks"].TASKS["cartpole_same"]
+    peer, ours = task.peer_settings, task.config
+    assert peer["n_steps"] == ours.steps
+    assert peer["batch_size"] == ours.steps * task.actors // ours.minibatches
+    assert peer["n_epochs"] == ours.epochs
+    assert (peer["gamma"], peer["gae_lambda"]) == (ours.gamma, ours.gae_lambda)
+    assert peer["learning_rate"] == f"lin_{ours.learning_rate:g}"
+    assert (peer["clip_range"], peer["max_grad_norm"]) == (ours.clip_range, ours.max_gradient_norm)
+    assert task.peer_actors == task.actors
+    assert task.peer_budget == task.anneal
+
+
 # --- our side --------------------------------------------------------------------------
 
 
