@@ -30,7 +30,7 @@ from anatomy.algorithms.dynamic_programming import (
 )
 from anatomy.algorithms.temporal_difference import (
     TabularModel,
-    draw,
+    draw_actions,
     epsilon_greedy,
     first_visit_returns,
     move,
@@ -99,11 +99,13 @@ def learn(name: str, seed: int, config: Config) -> list[float]:
 
     curve = [greedy_value(world, q, config)]
     state, _ = env.reset(seed=seed, options=anywhere())
-    action = draw(epsilon_greedy(q[state], epsilon=config.epsilon), generator=rng)
+    action = draw_actions(epsilon_greedy(q[state], epsilon=config.epsilon), generator=rng)
     episode: list[tuple[int, int, float]] = []
     for step in range(1, config.steps + 1):
         following, reward, terminated, truncated, _ = env.step(int(action))
-        next_action = draw(epsilon_greedy(q[following], epsilon=config.epsilon), generator=rng)
+        next_action = draw_actions(
+            epsilon_greedy(q[following], epsilon=config.epsilon), generator=rng
+        )
         here = state, int(action)
         if name == "Monte Carlo":
             episode.append((*here, reward))
@@ -130,7 +132,7 @@ def learn(name: str, seed: int, config: Config) -> list[float]:
                     q[s, a] = move(q[s, a], target, step_size=config.step_size)
                 episode = []
             state, _ = env.reset(options=anywhere())
-            action = draw(epsilon_greedy(q[state], epsilon=config.epsilon), generator=rng)
+            action = draw_actions(epsilon_greedy(q[state], epsilon=config.epsilon), generator=rng)
         if step % config.every == 0:
             curve.append(round(greedy_value(world, q, config), 5))
     return curve

@@ -12,7 +12,7 @@ from anatomy.algorithms.dynamic_programming import (
 )
 from anatomy.algorithms.temporal_difference import (
     TabularModel,
-    draw,
+    draw_actions,
     epsilon_greedy,
     expected_sarsa_target,
     first_visit_returns,
@@ -69,7 +69,7 @@ def test_epsilon_greedy_by_hand():
 
 def test_draws_follow_their_probabilities():
     rows = np.tile([0.1, 0.6, 0.0, 0.3], (20_000, 1))
-    actions = draw(rows, generator=np.random.default_rng(0))
+    actions = draw_actions(rows, generator=np.random.default_rng(0))
     shares = np.bincount(actions, minlength=4) / 20_000
     assert np.abs(shares - rows[0]).max() < 4 * np.sqrt(0.25 / 20_000)
     assert shares[2] == 0
@@ -85,18 +85,18 @@ def learn(mdp, target_of, *, gamma, steps, epsilon, learners=20, seed=0):
     visits = np.zeros_like(q)
     row = np.arange(learners)
     states = mdp.first_states(learners, generator=rng)
-    actions = draw(epsilon_greedy(q[row, states], epsilon=epsilon), generator=rng)
+    actions = draw_actions(epsilon_greedy(q[row, states], epsilon=epsilon), generator=rng)
     for _ in range(steps):
         rewards, following, ended = mdp.sample(states, actions, generator=rng)
         policy = epsilon_greedy(q[row, following], epsilon=epsilon)
-        next_actions = draw(policy, generator=rng)
+        next_actions = draw_actions(policy, generator=rng)
         target = target_of(rewards, q[row, following], next_actions, policy, ended, gamma)
         visits[row, states, actions] += 1
         step_size = 1 / (1 + visits[row, states, actions]) ** 0.7
         q[row, states, actions] = move(q[row, states, actions], target, step_size=step_size)
         if ended.any():
             following = np.where(ended, mdp.first_states(learners, generator=rng), following)
-            again = draw(epsilon_greedy(q[row, following], epsilon=epsilon), generator=rng)
+            again = draw_actions(epsilon_greedy(q[row, following], epsilon=epsilon), generator=rng)
             next_actions = np.where(ended, again, next_actions)
         states, actions = following, next_actions
     return q

@@ -91,7 +91,7 @@ def epsilon_greedy(action_values: Array, *, epsilon: float) -> Array:
     return (1 - epsilon) * share + epsilon / action_values.shape[-1]
 
 
-def draw(probabilities: Array, *, generator: np.random.Generator) -> Array:
+def draw_actions(probabilities: Array, *, generator: np.random.Generator) -> Array:
     """One action for each row of probabilities: (…, A) → (…)."""
     points = generator.random(probabilities.shape[:-1])[..., None]
     drawn = (points >= probabilities.cumsum(axis=-1)).sum(axis=-1)
