@@ -187,3 +187,13 @@ def test_template_is_registered_and_small() -> None:
 def test_importing_the_package_does_not_import_plotly() -> None:
     probe = "import anatomy, anatomy.reporting, sys; sys.exit('plotly' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe]).returncode == 0
+
+
+def test_labels_stand_at_the_ends_of_lines_on_log_axes_too() -> None:
+    figure = plots.lines(
+        {"a": ([1, 10, 100], [1, 10, 1000])}, x_title="x", y_title="y", log_x=True, log_y=True
+    )
+    (label,) = figure.layout.annotations
+    assert (label.xref, label.x) == ("paper", 1)
+    assert label.y == pytest.approx(3)
+    assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", "log")

@@ -167,7 +167,10 @@ def spread(positions: Sequence[float], gap: float) -> list[float]:
 def label_ends(
     figure: go.Figure, ends: Mapping[str, tuple[float, float, str]], low: float, high: float
 ) -> None:
-    """Write each line's name (its end x, end y, colour) beside its end, without overlaps."""
+    """Write each line's name (its end x, end y, colour) beside its end, without overlaps.
+
+    Positions and range are in axis units: logarithms to base 10 on a log axis.
+    """
     height = figure.layout.height or HEIGHT
     per_pixel = (high - low or 1.0) * 1.1 / (height - MARGIN["t"] - MARGIN["b"])
     places = spread([y for _, y, _ in ends.values()], 18 * per_pixel)
@@ -194,10 +197,14 @@ def lines(
     x_title: str,
     y_title: str,
     colours: Mapping[str, str] | None = None,
+    log_x: bool = False,
+    log_y: bool = False,
 ) -> go.Figure:
     """One line for each name, labelled at its end."""
     bands = {name: (x, np.asarray(y, dtype=float)[None]) for name, (x, y) in series.items()}
-    return learning_curves(bands, x_title=x_title, y_title=y_title, colours=colours)
+    return learning_curves(
+        bands, x_title=x_title, y_title=y_title, colours=colours, log_x=log_x, log_y=log_y
+    )
 
 
 def learning_curves(
@@ -207,6 +214,8 @@ def learning_curves(
     y_title: str = "return",
     colours: Mapping[str, str] | None = None,
     level: float = 0.95,
+    log_x: bool = False,
+    log_y: bool = False,
 ) -> go.Figure:
     """The mean over seeds of each curve, its t interval as a band, its name at its end.
 
@@ -238,6 +247,13 @@ def learning_curves(
         last = np.flatnonzero(np.isfinite(mean))[-1]
         ends[name] = (float(steps[last]), float(mean[last]), colour)
     figure.update_layout(xaxis_title_text=x_title, yaxis_title_text=y_title)
+    if log_x:
+        figure.update_xaxes(type="log")
+        ends = {name: (float(np.log10(x)), y, colour) for name, (x, y, colour) in ends.items()}
+    if log_y:
+        figure.update_yaxes(type="log")
+        ends = {name: (x, float(np.log10(y)), colour) for name, (x, y, colour) in ends.items()}
+        extremes = [float(np.log10(value)) for value in extremes if value > 0]
     label_ends(figure, ends, min(extremes, default=0.0), max(extremes, default=1.0))
     return figure
 
