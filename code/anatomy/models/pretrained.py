@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from anatomy.models.bert import BERT, BERTConfig
@@ -232,6 +230,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """All tensors of a safetensors file, in float32."""
+    # imported here: learning itself needs no safetensors
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
         return {name: tensor.float() for name, tensor in load_file(path).items()}
     except (SafetensorError, OSError) as error:
