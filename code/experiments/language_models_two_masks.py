@@ -27,7 +27,7 @@ from anatomy.models.masked_model import (
     classes,
     finetune,
     gibbs,
-    masked_loss,
+    hidden_word_loss,
     pad_texts,
 )
 from anatomy.reporting import receipt, write_result
@@ -119,7 +119,7 @@ def measure(run: Run) -> dict[str, Any]:
     sweeps = write_with_bert(bert, tokenizer, recipe.seed, max(SWEEPS))
     return {
         "gpt_loss": held_out_loss(gpt, world),
-        "bert_masked_loss": masked_loss(bert, world, stream_seed=7),
+        "bert_masked_loss": hidden_word_loss(bert, world, stream_seed=7),
         "gpt_prompted": review_accuracy(gpt, tokenizer, world),
         "bert_tuned": [tuned_accuracy(bert, recipe, count) for count in LABELLED],
         "bert_from_nothing": [tuned_accuracy(None, recipe, count) for count in LABELLED],

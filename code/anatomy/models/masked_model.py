@@ -104,7 +104,7 @@ def hide(
 
 
 @torch.no_grad()
-def masked_loss(model: BERT, world: World, *, stream_seed: int, batches: int = 16) -> float:
+def hidden_word_loss(model: BERT, world: World, *, stream_seed: int, batches: int = 16) -> float:
     """Cross-entropy on the hidden tokens of documents it was not trained on.
 
     It is no relation of a GPT's loss: fewer tokens, and each seen from both sides.
