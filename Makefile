@@ -42,9 +42,7 @@ lint: $(READY) ## ruff and mypy
 	@$(BIN)/mypy --no-error-summary
 
 serve: $(READY) ## look at the built site on this machine (PORT=8000)
-	@test -f _build/html/index.html || { echo "There is no built site yet: run make book first." >&2; exit 1; }
-	@echo "The book is at http://127.0.0.1:$(PORT)/ until Ctrl-C"
-	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT) 2>/dev/null || true
+	@$(BIN)/python book/serve.py "$(PORT)"
 
 lab: $(READY) ## JupyterLab, where the chapters open as notebooks
 	@$(BIN)/python book/lab.py

@@ -81,6 +81,13 @@ def explain_pip(output: str) -> str:
             "The Python package index could not be reached: connect to the network "
             "(or set PIP_INDEX_URL to a mirror) and run the same command again."
         )
+    if "No matching distribution found" in output:
+        wanted = output.rsplit("No matching distribution found for ", 1)[1].split()[0].strip(".")
+        return (
+            f"pip found no {wanted} for this Python: either the package index is out of reach "
+            "(connect to the network), or this Python is too old for it (take a newer 3.11, 3.12 "
+            "or 3.13 and remove .venv)."
+        )
     errors = [line for line in output.splitlines() if line.startswith("ERROR")]
     last = errors[-1] if errors else "its output is above"
     return f"pip could not install the packages ({last}); run the same command again to resume."
@@ -88,7 +95,7 @@ def explain_pip(output: str) -> str:
 
 def fingerprint() -> str:
     """A hash of the Python version and of the files that say what to install."""
-    digest = hashlib.sha256(f"{sys.version_info[:2]}".encode())
+    digest = hashlib.sha256(f"{sys.version_info[:3]}".encode())
     for name in SOURCES:
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
@@ -125,9 +132,9 @@ def has_pip() -> bool:
     """Whether .venv has a working pip of this Python's version (a half-made one has not)."""
     if not python().exists():
         return False
-    probe = "import pip, sys; print(sys.version_info[:2])"
+    probe = "import pip, sys; print(sys.version_info[:3])"
     answer = subprocess.run([str(python()), "-c", probe], capture_output=True, text=True)
-    return answer.returncode == 0 and answer.stdout.strip() == str(sys.version_info[:2])
+    return answer.returncode == 0 and answer.stdout.strip() == str(sys.version_info[:3])
 
 
 def main() -> None:

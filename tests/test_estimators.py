@@ -369,3 +369,14 @@ def test_effective_sample_share_does_not_depend_on_the_scale():
     torch.testing.assert_close(
         effective_sample_share(weights + 1000), effective_sample_share(weights)
     )
+
+
+def test_what_is_no_float_tensor_of_one_shape_is_refused_in_a_sentence():
+    ends = torch.zeros(1, 3, dtype=torch.bool)
+    with pytest.raises(TypeError, match="rewards must be floating point"):
+        discounted_returns(torch.tensor([[1, 1, 1]]), ends, gamma=0.9)
+    with pytest.raises(TypeError, match="rewards must be a tensor, got list"):
+        discounted_returns([[1.0, 1.0, 1.0]], ends, gamma=0.9)
+    for estimator in (k1, k2, k3):
+        with pytest.raises(ValueError, match="shapes must be equal"):
+            estimator(torch.zeros(3, 1), torch.zeros(3))

@@ -21,6 +21,8 @@ def discounted_returns(rewards: Tensor, ends: Tensor, *, gamma: float) -> Tensor
     as an end: rewards that were not seen are not guessed.
     """
     require_same_shape(rewards=rewards, ends=ends)
+    if not rewards.is_floating_point():
+        raise TypeError(f"rewards must be floating point, got {rewards.dtype}")
     returns = torch.empty_like(rewards)
     following = torch.zeros_like(rewards[:, 0])
     for t in reversed(range(rewards.shape[1])):
@@ -109,12 +111,13 @@ def k1(logprobs: Tensor, other_logprobs: Tensor) -> Tensor:
     `other_logprobs` those of q. Elementwise, any shape. Schulman (2020),
     "Approximating KL divergence".
     """
+    require_same_shape(logprobs=logprobs, other_logprobs=other_logprobs)
     return logprobs - other_logprobs
 
 
 def k2(logprobs: Tensor, other_logprobs: Tensor) -> Tensor:
     """½ (log p(x) − log q(x))²: never negative, low variance, biased (only close for p ≈ q)."""
-    return 0.5 * (logprobs - other_logprobs).square()
+    return 0.5 * k1(logprobs, other_logprobs).square()
 
 
 def k3(logprobs: Tensor, other_logprobs: Tensor) -> Tensor:
@@ -123,7 +126,7 @@ def k3(logprobs: Tensor, other_logprobs: Tensor) -> Tensor:
     k1 plus q/p − 1, which has mean 0 under p: a control variate. Never negative
     because u − 1 ≥ log u.
     """
-    log_ratio = other_logprobs - logprobs
+    log_ratio = -k1(logprobs, other_logprobs)
     return torch.expm1(log_ratio) - log_ratio
 
 

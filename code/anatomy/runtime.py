@@ -161,6 +161,9 @@ def require_same_shape(**tensors: Tensor) -> torch.Size:
     Broadcasting a (B, 1) against a (B,) silently makes (B, B): the classic bug
     that no error message reports.
     """
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name} must be a tensor, got {type(tensor).__name__}")
     shapes = {tensor.shape for tensor in tensors.values()}
     if len(shapes) > 1:
         which = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())

@@ -141,3 +141,25 @@ def test_answers_are_the_same_only_in_kind_shape_and_value():
     assert not same_answer(1, None)
     assert same_answer({"a": 1.0}, {"a": 1.0})
     assert not same_answer({"a": 1.0}, {"b": 1.0})
+
+
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even this")
+
+
+def _raise_silent(*_: object, **__: object) -> None:
+    raise Silent
+
+
+@pytest.mark.parametrize(
+    ("exercise", "wrong"),
+    [
+        ("ppo.ratios", lambda new, old, mask, **_: {"outside": new, "lowest": old, "highest": new}),
+        ("ppo.ratios", lambda *_, **__: {"outside": None, "lowest": "a", "highest": [1]}),
+        ("ppo.exponent", lambda T, t: 10**400),
+        ("ppo.exponent", _raise_silent),
+    ],
+)
+def test_an_answer_of_a_strange_kind_is_wrong_and_no_crash(exercise, wrong) -> None:
+    assert not check(exercise, wrong)

@@ -38,7 +38,7 @@ def test_disk() -> None:
     [
         ("... Temporary failure in name resolution ...", "connect to the network"),
         ("ERROR: Could not install: [Errno 28] No space left on device", "The disk is full"),
-        ("ERROR: No matching distribution found for x==1", "No matching distribution found for x"),
+        ("ERROR: No matching distribution found for x==1", "pip found no x==1 for this Python"),
     ],
 )
 def test_pip_failure_is_explained(output: str, sentence: str) -> None:

@@ -62,7 +62,10 @@ def describe(error: BaseException, function: Callable[..., Any]) -> str:
         if code is not None and frame.filename == code.co_filename
     ]
     where = f" in the line `{frames[-1].line}`" if frames and frames[-1].line else ""
-    said = str(error).strip().splitlines()
+    try:
+        said = str(error).strip().splitlines()
+    except Exception:  # an exception may fail at describing itself
+        said = []
     return f"It raises {type(error).__name__}{where}" + (f": {said[0]}" if said else ".")
 
 
@@ -78,7 +81,7 @@ def what_differs(got: Any, expected: Any) -> str:
         return _tensors(_as_tensor(got), _as_tensor(expected))
     if type(got) not in (int, float):
         return f"It should return a Python number, not {_a_kind(got)}."
-    if not close(float(got), float(expected)):
+    if not close(got, expected):
         return f"Expected {_number(expected)}, got {_number(got)}."
     return ""
 
@@ -102,6 +105,8 @@ def same_answer(one: Any, other: Any) -> bool:
         if one.keys() != other.keys():
             return False
         numbers, others = list(one.values()), [other[name] for name in one]
+        if not all(type(value) in (int, float) for value in [*numbers, *others]):
+            return False
     else:
         numbers, others = [one], [other]
     return all(
@@ -111,7 +116,10 @@ def same_answer(one: Any, other: Any) -> bool:
 
 def close(a: float, b: float) -> bool:
     # On Python floats, so that a replaced torch.allclose or a lying __eq__ has no say.
-    return math.isclose(a, b, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+    try:
+        return math.isclose(a, b, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+    except OverflowError:  # an integer beyond the range of floats
+        return False
 
 
 def plain(value: Any) -> Any:
@@ -178,7 +186,10 @@ def _place(index: int, tensor: Tensor) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{float(value):.4g}"
+    try:
+        return f"{float(value):.4g}"
+    except OverflowError:
+        return "a number beyond all floats"
 
 
 def _table(tensor: Tensor) -> str:
