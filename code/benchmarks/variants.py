@@ -120,7 +120,6 @@ def works() -> dict[str, dict[str, Callable[[], Any]]]:
         "acting": {
             "package": make_acting(CategoricalActorCritic),
             "acting in NumPy": make_acting(NumPyActor),
-            "no checks of shape and device": without_checks(make_acting(CategoricalActorCritic)),
         },
     }
 
