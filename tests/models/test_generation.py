@@ -175,6 +175,8 @@ def test_top_p_by_hand(p, kept):
     z = torch.tensor([0.125, 0.5, 0.0625, 0.3125]).log()
     assert set(apply_top_p(z, p).isfinite().nonzero().flatten().tolist()) == kept
     assert torch.equal(apply_top_p(z, 1.0), z)
+    even = apply_top_p(torch.zeros(4), 0.5)  # ¼ each: two of them reach exactly ½
+    assert even.isfinite().tolist() == [True, True, False, False]
     with pytest.raises(ValueError, match="must lie in"):
         apply_top_p(z, 0.0)
 
