@@ -44,8 +44,8 @@ lint: $(READY) ## ruff and mypy
 serve: $(READY) ## look at the built site on this machine (PORT=8000)
 	@$(BIN)/python book/serve.py "$(PORT)"
 
-lab: $(READY) ## JupyterLab, where the chapters open as notebooks
-	@$(BIN)/python book/lab.py
+lab: $(READY) ## JupyterLab, where the chapters open as notebooks (ARGS=--allow-root in a container)
+	@$(BIN)/python book/lab.py $(ARGS)
 
 notebooks: $(READY) ## clean .ipynb of every chapter, without solutions, into _build/notebooks
 	@$(BIN)/python book/export.py
