@@ -49,7 +49,7 @@ class PPO:
     """Configuration of a policy trained by PPO; with κ > 0 by PPO-ptx."""
 
     reward: Reward = field(default_factory=Reward)
-    iterations: int = 150
+    iterations: int = 225
     rollouts: int = 96  # answers in an iteration
     epochs: int = 1  # K
     minibatches: int = 4
