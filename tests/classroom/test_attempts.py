@@ -8,6 +8,7 @@ import torch
 from anatomy.classroom import check
 from anatomy.classroom.attempt import same_answer, what_differs
 from anatomy.estimators import gae
+from anatomy.models.bert import mask_tokens
 
 
 def changed(change):
@@ -39,6 +40,12 @@ def leaving(*args, **kwargs):
 def in_place(rewards, *args, **kwargs):
     answer = gae(rewards, *args, **kwargs)
     rewards += 1
+    return answer
+
+
+def in_place_by_name(tokens, *, keep, **others):
+    answer = mask_tokens(tokens, keep=keep.clone(), **others)
+    keep.zero_()
     return answer
 
 
@@ -82,6 +89,13 @@ def test_every_kind_of_trouble_has_its_sentence(function, saying):
     assert report.written
     assert report.points == 0
     assert saying in repr(report.verdicts[0].message).replace("\\'", "'")
+
+
+def test_what_is_handed_over_by_name_must_not_change_either():
+    report = check("lm.hiding", in_place_by_name)
+    assert not report
+    assert "changes its inputs in place" in report.verdicts[0].message
+    assert check("lm.hiding", mask_tokens)  # which moves the generator on, as it should
 
 
 def test_torchs_own_not_implemented_error_is_not_mistaken_for_a_stub():

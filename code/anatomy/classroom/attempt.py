@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anatomy.classroom.case import Case
+from anatomy.classroom.case import Case, Inputs
 
 ABSOLUTE, RELATIVE = 1e-5, 1e-4  # float32 arithmetic in another order differs by less
 SHOWN = 12  # tensors up to this size are printed whole
@@ -41,9 +41,15 @@ def attempt(function: Callable[..., Any], case: Case, seed: int) -> Attempt:
         if is_stub(error):
             return Attempt(written=False)
         return Attempt(problem=describe(error, function))
-    if repr(plain([*inputs.args])) != repr(plain([*before.args])):
+    if _contents(inputs) != _contents(before):
         return Attempt(value, "It changes its inputs in place; the caller still needs them.")
     return Attempt(value, "" if value is not None else "It returns None: is a `return` missing?")
+
+
+def _contents(inputs: Inputs) -> str:
+    """All that a function was given, in numbers; a generator is meant to move on."""
+    named = [x for x in inputs.kwargs.values() if not isinstance(x, torch.Generator)]
+    return repr(plain([*inputs.args, *named]))
 
 
 def is_stub(error: BaseException) -> bool:
