@@ -21,11 +21,12 @@ from anatomy.classroom.chapter_03.degeneracy import (
     deviates,
     differ,
     places_unexplained,
+    two_rewards,
     without_reward,
 )
 from anatomy.classroom.chapter_03.noise import noisy_loss
 from anatomy.classroom.chapter_03.planted import fit_rewards, planted
-from anatomy.classroom.chapter_03.rankings import Reader, ranked_loss
+from anatomy.classroom.chapter_03.rankings import Reader, pairwise, ranked_loss
 from anatomy.envs.gridworld import Gridworld
 from anatomy.envs.mdp import random_mdp, random_walk
 from anatomy.rlhf.best_of_n import kl_bound
@@ -166,6 +167,22 @@ def test_any_shift_of_the_rewards_passes():
     assert examine("rlhf.planted", shifted)
 
 
+def test_the_number_of_an_item_says_nothing_about_its_rank():
+    """Sorted normal numbers are no secret: an answer that never looks must not pass."""
+
+    def by_heart(first, second, first_won, items):
+        known = {
+            2: [1.0986, 0.0],
+            3: [2.1972, 1.0986, 0.0],
+            4: [1.0986, 1.0986, 0.0, 0.0],
+            12: torch.special.ndtri(torch.arange(1, 13) / 13.0) * 1.5,
+        }
+        return torch.as_tensor(known[items], dtype=torch.float64)
+
+    report = examine("rlhf.planted", by_heart)
+    assert [verdict.passed for verdict in report.verdicts] == [True, True, True, False]
+
+
 def test_float32_answers_pass():
     assert examine("rlhf.planted", lambda *comparison: fit_rewards(*comparison).float())
 
@@ -206,7 +223,24 @@ def test_not_reading_at_all_is_caught():
     assert not report.verdicts[-1].passed
 
 
+def test_reading_once_only_where_readings_are_counted_is_caught():
+    reads = iter(range(100))
+
+    def forgetful(score, answers):
+        if next(reads) < 5:
+            return pairwise()(score, answers)
+        return 0 * score(answers).sum()  # nine readings, and no loss
+
+    report = examine("rlhf.ranking", forgetful)
+    assert [verdict.passed for verdict in report.verdicts] == [True] * 5 + [False]
+    assert "'loss': Expected" in report.verdicts[-1].message
+
+
 # ------------------------------------------------------------ 4: degeneracy
+
+
+def test_a_list_of_two_rewards_is_as_good_as_a_tuple():
+    assert examine("rlhf.degeneracy", lambda *a, **k: list(two_rewards(*a, **k)))
 
 
 def test_places_unexplained_agrees_with_policy_iteration():

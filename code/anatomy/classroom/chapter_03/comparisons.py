@@ -47,6 +47,16 @@ def of_difference(
     return lambda preferred, rejected: mean(loss(preferred - rejected))
 
 
+def with_a_corner(positive_part: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """max(−Δ, 0) + log(1 + e^(−|Δ|)): the right value; its slope at Δ = 0 is autograd's guess."""
+    return of_difference(lambda d: positive_part(-d) + (-d.abs()).exp().log1p())
+
+
+CORNER = (
+    "The values are right. At Δ = 0, where every training starts, your formula has two corners "
+    "that cancel on paper; autograd takes a slope at each and does not see it. F.softplus has none."
+)
+
 BRADLEY_TERRY = Exercise(
     id="rlhf.bradley_terry",
     title="The loss of a comparison",
@@ -125,6 +135,8 @@ BRADLEY_TERRY = Exercise(
             "The sign: a loss is minimised, so it is −log σ(Δ).",
             of_difference(lambda d: F.logsigmoid(d)),
         ),
+        WrongAnswer(CORNER, with_a_corner(lambda x: x.clamp(min=0))),
+        WrongAnswer(CORNER, with_a_corner(F.relu)),
         WrongAnswer(
             "The values are right, but no gradient reaches the scores: look for .detach(), "
             ".item() or no_grad.",

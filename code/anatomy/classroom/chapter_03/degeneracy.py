@@ -74,7 +74,7 @@ def solved(function: Function, inputs: Inputs) -> Any:
     found = function(mdp, expert, gamma=gamma)
     if found is None:
         return None
-    if not isinstance(found, tuple) or len(found) != 2:
+    if not isinstance(found, (tuple, list)) or len(found) != 2:
         raise TypeError("return two rewards, as a tuple (first, second)")
     for reward in found:
         if type(reward) is not np.ndarray or reward.shape != mdp.reward.shape:

@@ -62,9 +62,16 @@ def planted(generator: torch.Generator) -> tuple[Tensor, Inputs]:
 
 
 def comparisons(generator: torch.Generator) -> Inputs:
-    """The comparisons, and for the judge the planted rewards behind them."""
+    """The comparisons, and for the judge the planted rewards behind them.
+
+    The items are renumbered by chance, so that a number says nothing about a rank.
+    """
     rewards, inputs = planted(generator)
-    return Inputs(inputs.args, {"planted": rewards})
+    first, second, won, items = inputs.args
+    number = torch.randperm(items, generator=generator)
+    renumbered = torch.empty_like(rewards)
+    renumbered[number] = rewards
+    return Inputs((number[first], number[second], won, items), {"planted": renumbered})
 
 
 def one_for_each(found: object, items: int) -> Tensor:

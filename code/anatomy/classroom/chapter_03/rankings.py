@@ -53,11 +53,17 @@ def weight_gradient(function: Function, inputs: Inputs) -> Any:
     return torch.zeros_like(weight) if found is None else found
 
 
-def answers_read(function: Function, inputs: Inputs) -> dict[str, float]:
+def answers_read(function: Function, inputs: Inputs) -> Any:
+    """How often it reads, and in the same call what it says."""
     weight, answers = inputs.args
     reader = Reader(weight)
-    function(reader, answers)
-    return {"answers read for each prompt": reader.answers_read / len(answers)}
+    loss = function(reader, answers)
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        return loss
+    return {
+        "answers read for each prompt": reader.answers_read / len(answers),
+        "loss": float(loss),
+    }
 
 
 def random_rankings(prompts: int, answers: int) -> Callable[[torch.Generator], Inputs]:
@@ -138,7 +144,6 @@ RANKING = Exercise(
             "K = 9: answers read for each prompt",
             random_rankings(5, 9),
             "Nine answers, nine readings, 36 pairs. Score first, pair afterwards.",
-            expected={"answers read for each prompt": 9.0},
             observe=answers_read,
         ),
     ),
