@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import random
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,9 @@ import numpy as np
 import pytest
 import torch
 
+from anatomy.rlhf.answers import Answer
 from anatomy.rlhf.reinforcement import PPO
+from anatomy.tinyweb import World, tokenizer_of
 
 SCRIPTS = Path(__file__).parents[2] / "code" / "experiments"
 
@@ -110,3 +113,45 @@ def test_a_variant_of_the_third_step(variant: str) -> None:
     result = sweeps.measure_run(replace(run, recipe=tiny(run.recipe), samples=1))
     assert set(sweeps.METRICS) < set(result["rows"])
     assert all(map(math.isfinite, numbers(result["forgetting"])))
+
+
+def test_agreement_with_labellers_counts_their_noise_exactly() -> None:
+    folds, reward = script("_folds"), script("_rewards")
+    world = World(0)
+    task = next(world.tasks("dev", 3, kind="qa"))
+    rng = random.Random(0)
+    texts = [world.labeller_written(task, rng, kind) for kind in ("wrong", "idk")]
+    answers = tuple(Answer(text, True, ()) for text in texts)
+    ranking = reward.Ranking(task, answers, (0.0, 0.0), 0)
+    caution = folds.PEOPLE[1].caution  # the second labeller pays for "i do not know"
+    gap = world.gold(task, texts[1]).score - world.gold(task, texts[0]).score
+    found = folds.agreements([[0.0, 1.0]], [ranking], world, 0.22)
+    assert found[0] == pytest.approx(1 / (1 + math.exp(-gap / 0.22)))
+    assert found[1] == pytest.approx(1 / (1 + math.exp(-(gap + caution) / 0.22)))
+    turned = folds.agreements([[1.0, 0.0]], [ranking], world, 0.22)
+    assert turned == pytest.approx([1 - share for share in found])
+
+
+def test_a_fold_does_not_hear_the_labeller_who_is_left_out() -> None:
+    folds = script("_folds")
+    recipe = tiny(script().recipe_of(1)).reward
+    sft = recipe.sft.build()
+    rankings = folds.heard(recipe, sft, World(recipe.sft.base.world_seed), 2)
+    assert {ranking.labeller for ranking in rankings} == {0, 1, 3, 4}
+
+
+def test_manners_are_measured_on_requests_that_are_not_rude(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manners = script("_manners")
+    monkeypatch.setattr(manners, "EVERY", 30)
+    asked = manners.requests(World(0))
+    assert not any(task.rude_opening or task.kind in ("insult", "polite") for task in asked)
+    tokenizer = tokenizer_of(World(0))
+    for words in manners.OPENINGS.values():
+        assert tokenizer.unk_id not in tokenizer.encode(words)
+    run = manners.Run(tiny(script().recipe_of(1)), samples=1)
+    result = manners.measure_run(run)
+    table = manners.row([result, result], "sft", "plain")
+    assert table["rude − plain"]["mean"] == 0.0
+    assert len(result["rows"]["ppo-ptx"]["rude"]["gold"]) == len(asked)
