@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from anatomy.classroom import chapter_04, check
-from anatomy.classroom.chapter_04.claims import claims
+from anatomy.classroom.chapter_04.claims import by_difference, claims, sign_of
 from anatomy.classroom.chapter_04.diagnosis import DIAGNOSIS, disguised, reference_diagnosis
 from anatomy.classroom.chapter_04.learners import BUGS, RIGHT
 from anatomy.classroom.chapter_04.replay import one_by_one
@@ -55,6 +56,74 @@ def test_other_right_answers_pass():
         assert check("pg.ring", one_by_one, seed=seed)
         assert check("pg.draw", by_numbers, seed=seed)
         assert check("pg.score", by_autograd, seed=seed)
+
+
+def seeded_anew(count, capacity, size, *, generator):
+    torch.manual_seed(generator.initial_seed())
+    return torch.randint(min(count, capacity), (size,))
+
+
+def fixed_seed(count, capacity, size, *, generator):
+    own = torch.Generator().manual_seed(3)
+    return torch.randint(min(count, capacity), (size,), generator=own)
+
+
+def shuffled(count, capacity, size, *, generator):
+    return torch.randperm(size, generator=generator) % min(count, capacity)
+
+
+@pytest.mark.parametrize("draw", [seeded_anew, fixed_seed, shuffled])
+def test_drawing_the_same_batch_each_time_or_without_replacement_fails(draw):
+    for seed in range(3):
+        assert not check("pg.draw", draw, seed=seed)
+
+
+def test_a_ring_that_keeps_its_own_count_fails():
+    places = {"next": 0}
+
+    def remembering(memory, count, rows):
+        places["next"] = places["next"] if count else 0
+        for row in rows:
+            memory[places["next"] % len(memory)] = row
+            places["next"] += 1
+        return places["next"]
+
+    assert not check("pg.ring", remembering)
+
+
+def test_detaching_the_plain_target_alone_is_noticed():
+    def half(rewards, next_values, terminated, truncated, *, gamma, chooser=None):
+        best = (next_values if chooser is None else chooser).argmax(dim=1, keepdim=True)
+        future = next_values.gather(1, best).squeeze(1)
+        target = rewards + gamma * torch.where(terminated, 0.0, future)
+        return target if chooser is not None else target.detach()
+
+    report = check("pg.q_target", half)
+    assert not report
+    assert "through the double target" in repr(report)
+
+
+INTERVALS = {  # how many standard errors, and the ddof of the spread
+    "a normal one": (lambda n: 1.96, 1),
+    "one of 90 %": (lambda n: stats.t.ppf(0.95, n - 1), 1),
+    "one of 99 %": (lambda n: stats.t.ppf(0.995, n - 1), 1),
+    "a degree of freedom too many": (lambda n: stats.t.ppf(0.975, n), 1),
+    "the spread divided by n": (lambda n: stats.t.ppf(0.975, n - 1), 0),
+}
+
+
+@pytest.mark.parametrize("name", INTERVALS)
+def test_another_interval_than_the_95_percent_t_interval_is_noticed(name):
+    errors, ddof = INTERVALS[name]
+
+    def judge(differences):
+        mean, count = differences.mean(), len(differences)
+        half = errors(count) * differences.std(ddof=ddof) / np.sqrt(count)
+        return int(mean > half) - int(mean < -half)
+
+    for seed in range(3):
+        assert check("pg.claims", by_difference(sign_of), seed=seed)
+        assert not check("pg.claims", by_difference(judge), seed=seed)
 
 
 def test_the_exact_gradient_is_autograds():

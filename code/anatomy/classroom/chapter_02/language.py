@@ -23,10 +23,10 @@ def judge(text: Prefix) -> float:
 
 
 def parts(found: Any) -> tuple[Prefix, float, bool]:
-    if not isinstance(found, tuple) or len(found) != 3:
+    if type(found) is not tuple or len(found) != 3:
         raise TypeError("return three things: the prefix, the reward, whether it is complete")
     text, reward, complete = found
-    if not isinstance(text, tuple):
+    if type(text) is not tuple:
         raise TypeError("the prefix must be a tuple")
     return text, float(reward), bool(complete)
 
@@ -43,7 +43,7 @@ def outcome(function: Function, inputs: Inputs) -> dict[str, float]:
 
 
 def properties(function: Function, inputs: Inputs) -> dict[str, float]:
-    """Write 200 random texts, and count what must never happen."""
+    """Write 200 random texts, with any token as the end, and count what must never happen."""
     (seed,) = inputs.args
     rng = np.random.default_rng(seed)
     broken = dict.fromkeys(
@@ -59,7 +59,8 @@ def properties(function: Function, inputs: Inputs) -> dict[str, float]:
     for _ in range(TEXTS):
         max_length = int(rng.integers(1, 6))
         prefix: Prefix = ()
-        rules = {"end_token": END, "max_length": max_length, "score": judge}
+        end_token = int(rng.integers(3))
+        rules = {"end_token": end_token, "max_length": max_length, "score": judge}
         for _ in range(max_length + 4):
             token = int(rng.integers(3))
             text, reward, complete = parts(function(prefix, token, **rules))
@@ -69,7 +70,7 @@ def properties(function: Function, inputs: Inputs) -> dict[str, float]:
             prefix = text
             if complete:
                 break
-            broken["texts that go on after the end token"] += token == END
+            broken["texts that go on after the end token"] += token == end_token
         broken["tokens beyond max_length"] += max(0, len(prefix) - max_length)
     return broken
 
@@ -134,9 +135,9 @@ TOKEN_STEP = Exercise(
             observe=outcome,
         ),
         Case(
-            "200 random texts, limits from 1 to 5",
+            "200 random texts, limits from 1 to 5, any end token",
             seeded,
-            "These are properties that hold for every text, whatever its tokens.",
+            "These are properties that hold for every text, and for every token as the end.",
             observe=properties,
         ),
     ),
@@ -163,6 +164,10 @@ TOKEN_STEP = Exercise(
         WrongAnswer(
             "Your text never reaches its limit: only the end token ends it.",
             variant(ended=lambda prefix, text, token, end, top: token == end),
+        ),
+        WrongAnswer(
+            "You wrote the number of the end token into the function. It comes as `end_token`.",
+            variant(ended=lambda prefix, text, token, end, top: token == END or len(text) == top),
         ),
         WrongAnswer(
             "You did not append the end token; the judge must see that the text was ended.",

@@ -47,6 +47,12 @@ def by_difference(judge: Callable[[Array], int]) -> Function:
     return function
 
 
+def normal(differences: Array) -> int:
+    """Judges by 1.96 standard errors, as if the spread of five seeds were known."""
+    mean, half = differences.mean(), 1.96 * differences.std(ddof=1) / np.sqrt(len(differences))
+    return 1 if mean - half > 0 else -1 if mean + half < 0 else 0
+
+
 def too_wide(differences: Array) -> int:
     """Judges by the spread of the seeds instead of the standard error of their mean."""
     mean, spread = differences.mean(), differences.std(ddof=1)
@@ -103,6 +109,23 @@ def planted(
         return Inputs(
             tuple(200 + mean + seed_luck + one for mean, one in zip(means, own, strict=True)), {}
         )
+
+    return draw
+
+
+def at_the_edge(*, replay: float, target: float, together: float) -> Draw:
+    """Five seeds whose three effects are as many standard errors away from 0 as given."""
+
+    def draw(generator: torch.Generator) -> Inputs:
+        rng = numpy_generator(generator)
+
+        def seeds(errors: float) -> Array:
+            values = rng.normal(size=5)
+            return (values - values.mean()) / values.std(ddof=1) + errors / np.sqrt(5)
+
+        a, b, c = 10 * seeds(replay), 10 * seeds(target), 5 * seeds(together)
+        easy = 200 + 30 * rng.normal(size=5)
+        return Inputs((easy + a + b + c, easy + a - b - c, easy - a + b - c, easy - a - b + c), {})
 
     return draw
 
@@ -166,6 +189,22 @@ CLAIMS = Exercise(
             "Both help, and the second adds nothing to the first: `together` is −1.",
             observe=numbers,
         ),
+        Case(
+            "five seeds, 2.65 standard errors from 0",
+            at_the_edge(replay=2.65, target=-2.65, together=2.65),
+            "With five seeds the 95 % interval reaches 2.78 standard errors to each side, so all "
+            "three hold 0. The number is that of Student's t for four degrees of freedom.",
+            expected={"replay": 0, "target": 0, "together": 0},
+            observe=numbers,
+        ),
+        Case(
+            "five seeds, 2.9 standard errors from 0",
+            at_the_edge(replay=2.9, target=-2.9, together=2.9),
+            "With five seeds the 95 % interval reaches 2.78 standard errors to each side, so none "
+            "of the three holds 0.",
+            expected={"replay": 1, "target": -1, "together": 1},
+            observe=numbers,
+        ),
     ),
     wrong_answers=(
         WrongAnswer(
@@ -188,6 +227,11 @@ CLAIMS = Exercise(
             against_both,
         ),
         WrongAnswer("You exchanged `replay` and `target`.", exchanged),
+        WrongAnswer(
+            "You took about two standard errors to each side. That is right for many seeds; for "
+            "five the t interval reaches 2.78 of them. `plots.t_interval` knows the number.",
+            by_difference(normal),
+        ),
         WrongAnswer(
             "You did not divide by √n: that is the spread of the seeds, not that of their mean.",
             by_difference(too_wide),

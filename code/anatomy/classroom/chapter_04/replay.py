@@ -25,15 +25,15 @@ def draw_rows(count: int, capacity: int, size: int, *, generator: torch.Generato
     return torch.randint(min(count, capacity), (size,), generator=generator)
 
 
-def chunks(capacity: int, *sizes: int) -> Draw:
-    """A capacity, and how many rows are written at a time."""
-    return lambda _: Inputs((capacity, list(sizes)), {})
+def chunks(capacity: int, *sizes: int, count: int = 0) -> Draw:
+    """A capacity, how many rows are written at a time, and how many were written before."""
+    return lambda _: Inputs((capacity, list(sizes)), {"count": count})
 
 
 def written(function: Function, inputs: Inputs) -> Any:
     """The memory, and the count beside it, after all chunks: rows are numbered 0, 1, 2, …"""
     capacity, sizes = inputs.args
-    memory, count, number = torch.full((capacity, 2), EMPTY), 0, 0
+    memory, count, number = torch.full((capacity, 2), EMPTY), inputs.kwargs["count"], 0
     for size in sizes:
         numbers = torch.arange(number, number + size, dtype=torch.float32)
         count = function(memory, count, torch.stack([numbers, numbers + 0.5], dim=1))
@@ -117,6 +117,14 @@ RING = Exercise(
             expected=laid_out([6, 7, 5], 8),
             observe=written,
         ),
+        Case(
+            "three rows, when 1,003 were written before",
+            chunks(5, 3, count=1_003),
+            "The count alone says where to go on: 1,003 leaves the remainder 3 when divided by 5, "
+            "so the places are 3, 4 and 0.",
+            expected=laid_out([2, -1, -1, 0, 1], 1_006),
+            observe=written,
+        ),
     ),
     wrong_answers=(
         WrongAnswer(
@@ -142,42 +150,49 @@ RING = Exercise(
     ),
 )
 
-DRAWS = 20_000
+BATCH, BATCHES = 32, 600
 
 
 def drawn(count: int, capacity: int) -> Draw:
     def draw(generator: torch.Generator) -> Inputs:
-        return Inputs((count, capacity, DRAWS), {"seed": generator.initial_seed()})
+        return Inputs((count, capacity, BATCH), {"seed": generator.initial_seed()})
 
     return draw
 
 
 def habits(function: Function, inputs: Inputs) -> Any:
-    """What is wrong with many drawn rows, in numbers that are 0 when nothing is.
+    """What is wrong with many drawn batches, in numbers that are 0 when nothing is.
 
     A deviation from chance counts from 5 standard errors on.
     """
-    count, capacity, size = inputs.args
+    count, capacity, batch = inputs.args
     filled, seed = min(count, capacity), inputs.kwargs["seed"]
 
-    def call() -> Any:
+    def draw(batches: int, seed: int) -> list[Any]:
         generator = torch.Generator().manual_seed(seed)
-        return function(count, capacity, size, generator=generator)
+        return [function(count, capacity, batch, generator=generator) for _ in range(batches)]
 
-    rows, again = call(), call()
-    if type(rows) is not Tensor or rows.dtype != torch.int64 or rows.shape != (size,):
-        return rows
+    drawn_rows, again, elsewhere = draw(BATCHES, seed), draw(2, seed), draw(1, seed + 1)
+    for rows in (*drawn_rows, *again, *elsewhere):
+        if type(rows) is not Tensor or rows.dtype != torch.int64 or rows.shape != (batch,):
+            return rows
+    first, second = drawn_rows[:2]
+    stuck = torch.equal(first, second)
+    deaf = torch.equal(first, elsewhere[0])
+    repeats = torch.equal(first, again[0]) and torch.equal(second, again[1])
+    rows, size = torch.cat(drawn_rows), batch * BATCHES
     outside = ((rows < 0) | (rows >= filled)).sum()
     shares = torch.bincount(rows.clamp(0, filled - 1), minlength=filled) / size
     chance = (1 / filled / size) ** 0.5
     error = (shares - 1 / filled).abs().max() / chance
     follow = (((rows[1:] - rows[:-1]) % filled == 1).float().mean() - 1 / filled) / chance
-    repeats = bool(torch.equal(rows, again))
     return {
         "rows that were never written": float(outside),
         "unequal shares": float(error) if error > 5 else 0.0,
         "neighbours drawn in a row": float(follow) if follow > 5 else 0.0,
         "another draw for the same seed": float(not repeats),
+        "the same draw at each call": float(stuck),
+        "the same draw for another seed": float(deaf),
     }
 
 
@@ -186,6 +201,8 @@ RIGHT_HABITS = {
     "unequal shares": 0.0,
     "neighbours drawn in a row": 0.0,
     "another draw for the same seed": 0.0,
+    "the same draw at each call": 0.0,
+    "the same draw for another seed": 0.0,
 }
 
 
@@ -242,5 +259,27 @@ DRAWN = Exercise(
             lambda count, capacity, size, *, generator: torch.arange(size) % min(count, capacity),
         ),
         WrongAnswer("The generator was not used: nobody could repeat this run.", without_generator),
+        WrongAnswer(
+            "You made a generator of your own, with a fixed seed: every batch holds the same rows.",
+            lambda count, capacity, size, *, generator: torch.randint(
+                min(count, capacity), (size,), generator=torch.Generator().manual_seed(0)
+            ),
+        ),
+        WrongAnswer(
+            "You start the generator again at each call, so every batch holds the same rows. Draw "
+            "from it as it is: it moves on by itself.",
+            lambda count, capacity, size, *, generator: torch.randint(
+                min(count, capacity),
+                (size,),
+                generator=generator.manual_seed(generator.initial_seed()),
+            ),
+        ),
+        WrongAnswer(
+            "You shuffle the numbers from 0 to size − 1. A batch may be smaller than the memory "
+            "and larger than what it holds: draw each row by itself.",
+            lambda count, capacity, size, *, generator: (
+                torch.randperm(size, generator=generator) % min(count, capacity)
+            ),
+        ),
     ),
 )

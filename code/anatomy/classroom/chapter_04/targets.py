@@ -94,11 +94,15 @@ def forty_steps(generator: torch.Generator) -> Inputs:
 def carries_gradient(function: Function, inputs: Inputs) -> object:
     """1.0 where a gradient could flow through the target into the network behind it."""
     rewards, next_values, *flags = inputs.args
-    network = next_values.clone().requires_grad_()
-    found = function(rewards, network, *flags, **inputs.kwargs)
-    if type(found) is not Tensor:
-        return found
-    return {"a gradient flows through the target": float(found.requires_grad)}
+    flows = {}
+    for name in ("the plain target", "the double target"):
+        network = next_values.clone().requires_grad_()
+        chooser = {"chooser": next_values.flip(1)} if "double" in name else {}
+        found = function(rewards, network, *flags, **inputs.kwargs, **chooser)
+        if type(found) is not Tensor:
+            return found
+        flows[f"a gradient flows through {name}"] = float(found.requires_grad)
+    return flows
 
 
 Q_TARGET = Exercise(
@@ -152,7 +156,10 @@ Q_TARGET = Exercise(
             "no gradient flows through the target",
             batch([1.0], [[2.0, 10.0]], [False], [False]),
             "The target is data. Finish with .detach(), or work under torch.no_grad().",
-            expected={"a gradient flows through the target": 0.0},
+            expected={
+                "a gradient flows through the plain target": 0.0,
+                "a gradient flows through the double target": 0.0,
+            },
             observe=carries_gradient,
         ),
     ),
