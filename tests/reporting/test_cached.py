@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from anatomy.reporting import recipes
-from anatomy.reporting.checkpoints import cached, is_cached
+from anatomy.reporting import checkpoints, recipes
+from anatomy.reporting.checkpoints import CheckpointError, cached, is_cached, untrained
 from anatomy.reporting.recipes import cache_file
 
 
@@ -134,3 +134,63 @@ def test_an_interrupted_training_leaves_nothing() -> None:
     with pytest.raises(KeyboardInterrupt):
         cached(Interrupted())
     assert not is_cached(Interrupted())
+
+
+@dataclass(frozen=True)
+class Tuned(Recipe):
+    """A recipe that builds on two others."""
+
+    name = "tuned"
+
+    @property
+    def parents(self) -> tuple[Recipe, ...]:
+        return (Recipe(), replace(Line(), seed=2))
+
+    def begin(self, module: nn.Linear, *parents: nn.Module) -> dict[str, object]:
+        assert all(not parent.training for parent in parents)
+        return {}
+
+    def train(self, module: nn.Linear, state: object = None, done: int = 0) -> Iterator[int]:
+        yield from super().train(module)
+
+
+class Line(Recipe):
+    name = "other-line"
+
+
+def test_what_must_be_trained_first_is_said_once_and_only_where_somebody_looks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert untrained(Tuned()) == ["line", "other-line", "tuned"]
+    monkeypatch.delenv("ANATOMY_PROGRESS")
+    cached(Tuned())
+    said = capsys.readouterr().out
+    assert said.count("The tuned builds on") == 1
+    assert "first the line, then the other-line. All are kept in" in said
+    assert untrained(Tuned()) == []
+    cached(Tuned())
+    cached(replace(Tuned(), seed=1))  # its parents are there
+    monkeypatch.setenv("ANATOMY_PROGRESS", "off")
+    cache_file(Recipe()).unlink()
+    cached(replace(Tuned(), seed=3))
+    assert "builds on" not in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_training(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "file").write_text("in the way")
+    monkeypatch.setenv("ANATOMY_CACHE", str(folder / "file" / "models"))
+    with pytest.raises(CheckpointError, match=r"cannot be kept in .*set ANATOMY_CACHE to a folder"):
+        cached(Recipe())
+    assert Recipe.runs == []
+
+
+def test_a_folder_without_locks_serves_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: object, timeout: float | None = None) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(checkpoints.FileLock, "acquire", refuse)
+    cached(Recipe())
+    cached(Recipe())
+    assert Recipe.runs == [0]

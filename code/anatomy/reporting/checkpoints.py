@@ -1,30 +1,26 @@
-"""Checkpoints: safetensors for the numbers, JSON beside them for what they mean.
+"""Models that are trained once and kept: `cached(recipe)`.
 
-A checkpoint is one `.safetensors` file whose header carries the JSON. It is
-written atomically and checked on loading, and nothing in it can execute.
+A checkpoint is one `.safetensors` file whose header carries JSON, see `checkpoint_file`;
+reading and writing it is reached from here, too.
 """
 
 from __future__ import annotations
 
-import json
+import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
-from anatomy.reporting.progress import progress
-from anatomy.reporting.receipts import replace_file
-from anatomy.reporting.recipes import Recipe, Resumable, Trained, as_json, cache_file
-from anatomy.reporting.state import CheckpointError, below, check_weights, pack, parts, unpack
-from anatomy.version import __version__
+from anatomy.reporting.checkpoint_file import load_checkpoint, read_checkpoint, save_checkpoint
+from anatomy.reporting.progress import progress, somebody_watches
+from anatomy.reporting.recipes import CACHE_VARIABLE, Recipe, Resumable, Trained, cache_file
+from anatomy.reporting.state import CheckpointError
 
 __all__ = [
     "CheckpointError",
@@ -34,109 +30,9 @@ __all__ = [
     "load_checkpoint",
     "read_checkpoint",
     "save_checkpoint",
+    "untrained",
 ]
-FORMAT = "anatomy-checkpoint"
 KEEP_EVERY = 20.0  # seconds: what an interrupted training loses at most
-
-
-def save_checkpoint(
-    path: str | Path,
-    module: nn.Module,
-    *,
-    config: Any,
-    seed: int,
-    step: int = 0,
-    optimizer: torch.optim.Optimizer | None = None,
-    generator: torch.Generator | None = None,
-    state: Mapping[str, Any] | None = None,
-    extra: Mapping[str, Any] | None = None,
-) -> Path:
-    """Write the module's weights with what made them.
-
-    With the optimizer's and the generator's state, a run that was interrupted
-    continues as if it had not been. `state` names further parts: optimizers, modules,
-    torch and Python generators, lists and dictionaries of these.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
-    meta: dict[str, Any] = {
-        "format": FORMAT,
-        "version": __version__,
-        "module": type(module).__name__,
-        "config": as_json(config),
-        "seed": seed,
-        "step": step,
-        "extra": dict(extra or {}),
-        "state": {},
-    }
-    for name, part in parts(_together(optimizer, generator, state)):
-        numbers, meta["state"][name] = pack(name, part)
-        tensors |= numbers
-    # a copy each: safetensors refuses tensors that share memory (tied embeddings)
-    whole = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    replace_file(path, save(whole, metadata={FORMAT: json.dumps(meta)}))
-    return path
-
-
-def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return all tensors and the JSON of a checkpoint; CheckpointError when it is not one."""
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"no checkpoint at {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            if FORMAT not in header:
-                raise CheckpointError(
-                    f"{path} holds tensors but was not written by this course; "
-                    "load its weights with safetensors instead"
-                )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or not a safetensors file ({error}); delete it and train again"
-        ) from None
-    try:
-        meta = json.loads(header[FORMAT])
-    except ValueError:
-        meta = None
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is damaged: its description is unreadable; train again")
-    return tensors, meta
-
-
-def load_checkpoint(
-    path: str | Path,
-    module: nn.Module,
-    *,
-    optimizer: torch.optim.Optimizer | None = None,
-    generator: torch.Generator | None = None,
-    state: Mapping[str, Any] | None = None,
-    config: Any = None,
-) -> dict[str, Any]:
-    """Load weights (and optimizer, generator and further state) in place; return the JSON.
-
-    Everything is checked before anything is changed. With `config`, a checkpoint
-    made under another configuration is refused.
-    """
-    path = Path(path)
-    tensors, meta = read_checkpoint(path)
-    if meta["module"] != type(module).__name__:
-        raise CheckpointError(f"{path} holds a {meta['module']}, not a {type(module).__name__}")
-    if config is not None and meta["config"] != as_json(config):
-        different = _first_difference(meta["config"], as_json(config))
-        raise CheckpointError(f"{path} was made with another configuration: {different}")
-    weights = below("module", tensors)
-    check_weights(path, weights, module)
-    loads = [
-        unpack(path, name, part, tensors, meta.get("state", {}))
-        for name, part in parts(_together(optimizer, generator, state))
-    ]
-    module.load_state_dict(weights)
-    for load in loads:
-        load()
-    return meta
 
 
 def cached(recipe: Recipe[Trained], *, keep_every: float = KEEP_EVERY) -> Trained:
@@ -145,17 +41,28 @@ def cached(recipe: Recipe[Trained], *, keep_every: float = KEEP_EVERY) -> Traine
     What is kept is found again by the recipe's configuration and by the code that it
     runs (without comments and docstrings), so that a change of either trains anew.
     Training shows a progress bar with the time that remains. A damaged file is trained over.
-    The folder is $ANATOMY_CACHE, else ~/.cache/anatomy.
+    The folder is $ANATOMY_CACHE, else ~/.cache/anatomy. Raises CheckpointError, before it
+    trains anything, when nothing can be kept there.
 
     The training of a `Resumable` recipe is kept every `keep_every` seconds too. Interrupted,
     it goes on from there at the next call, and ends in the very same weights. What it
     builds on, its `parents`, is trained or loaded first. A run that diverges is kept beside.
     """
+    if (first := untrained(recipe)[:-1]) and somebody_watches():
+        print(
+            f"The {recipe.name} builds on what is not trained on this machine yet: first the "
+            f"{', then the '.join(first)}. All are kept in {cache_file(recipe).parent}.",
+            flush=True,
+        )
+    return _trained(recipe, keep_every)
+
+
+def _trained(recipe: Recipe[Trained], keep_every: float) -> Trained:
     path = cache_file(recipe)
     module = recipe.build()
     if _loaded(path, module, recipe):
         return module.eval()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_room(path.parent)
     with _alone(path, recipe.name) as waited:
         if waited and _loaded(path, module, recipe):
             return module.eval()
@@ -183,6 +90,27 @@ def _loaded(path: Path, module: nn.Module, recipe: Recipe[Any]) -> bool:
     return True
 
 
+def _make_room(folder: Path) -> None:
+    """The folder, made if need be; CheckpointError when nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CheckpointError(
+            f"trained models cannot be kept in {folder} ({error.strerror}): "
+            f"set {CACHE_VARIABLE} to a folder that you may write to"
+        ) from None
+
+
+def untrained(recipe: Recipe[Any]) -> list[str]:
+    """The names of what `cached(recipe)` would train, in order, the recipe's own last."""
+    if is_cached(recipe):
+        return []
+    names = [name for parent in getattr(recipe, "parents", ()) for name in untrained(parent)]
+    return [*dict.fromkeys(names), recipe.name]
+
+
 @contextmanager
 def _alone(path: Path, name: str) -> Iterator[bool]:
     """Let one process train what several notebooks want; yield whether this one had to wait."""
@@ -190,7 +118,10 @@ def _alone(path: Path, name: str) -> Iterator[bool]:
     waited = False
     try:
         lock.acquire(timeout=0.1)
-    except Timeout:
+    except OSError as error:
+        if not isinstance(error, Timeout):  # a shared folder without locks: two may train the same
+            yield False
+            return
         print(f"another process trains the {name}; waiting for it", flush=True)
         lock.acquire()
         waited = True
@@ -204,7 +135,7 @@ def _train_on(
     recipe: Resumable[Trained], module: nn.Module, partial: Path, keep_every: float
 ) -> None:
     """Train from where `partial` stands, or from the beginning, keeping `partial` up to date."""
-    parents = [cached(parent, keep_every=keep_every) for parent in getattr(recipe, "parents", ())]
+    parents = [_trained(parent, keep_every) for parent in getattr(recipe, "parents", ())]
     state, done = recipe.begin(module, *parents), 0
     if partial.is_file():
         try:
@@ -235,19 +166,3 @@ def _train_on(
 def is_cached(recipe: Recipe[Any]) -> bool:
     """Whether `cached(recipe)` would find a file and not train."""
     return cache_file(recipe).is_file()
-
-
-def _together(
-    optimizer: torch.optim.Optimizer | None,
-    generator: torch.Generator | None,
-    state: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    named = {"optimizer": optimizer, "generator": generator}
-    return {**named, **(state or {})}
-
-
-def _first_difference(stored: Any, wanted: Any) -> str:
-    if not (isinstance(stored, dict) and isinstance(wanted, dict)):
-        return f"{stored!r}, not {wanted!r}"
-    name = next(n for n in stored | wanted if stored.get(n) != wanted.get(n))
-    return f"{name} is {stored.get(name)!r} there and {wanted.get(name)!r} here"

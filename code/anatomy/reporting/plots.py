@@ -1,108 +1,45 @@
-"""Figures from data: one palette, one small template, intervals drawn, lines labelled directly.
+"""Figures from data: intervals drawn, lines labelled directly, every figure described in words.
 
-A plot takes data and returns a figure; it never trains, samples or saves. Colours are roles,
-the same for the same thing through the whole book, and `--anatomy-*` in the site's stylesheet
-are the same values. They differ for colour-blind readers within each group that is shown
-together, and reach a contrast of 3 on white and on the dark theme's background.
+A plot takes data and returns a figure; it never trains, samples or saves. Its colours are
+those of the palette, its intervals those of `intervals`; both are reached from here, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-import plotly.io as pio
 from numpy.typing import ArrayLike
-from scipy import stats
 
-COLOURS: dict[str, str] = {
-    "base": "#7b8794",
-    "sft": "#2a6fbb",
-    "ppo": "#d1570a",
-    "ppo_ptx": "#149a70",
-    "proxy": "#a259b8",
-    "gold": "#a67c00",
-    "old": "#7b8794",
-    "new": "#2a6fbb",
-    "neutral": "#7b8794",
-}
-# For things without a role, in this order. More than five lines need another figure.
-CATEGORIES = ("#2a6fbb", "#d1570a", "#149a70", "#a259b8", "#7b8794")
-FAINT = "rgba(128, 136, 146, 0.28)"
-HEIGHT = 380
-MARGIN = {"l": 52, "r": 24, "t": 20, "b": 52}
+from anatomy.reporting.intervals import bootstrap_interval, t_interval
+from anatomy.reporting.palette import (
+    CATEGORIES,
+    COLOURS,
+    FAINT,
+    HEIGHT,
+    MARGIN,
+    colour_of,
+    faded,
+)
 
-
-def _template() -> go.layout.Template:
-    axis = {
-        "automargin": True,
-        "gridcolor": FAINT,
-        "linecolor": COLOURS["neutral"],
-        "tickcolor": COLOURS["neutral"],
-        "tickfont": {"size": 13},
-        "title": {"font": {"size": 14}, "standoff": 10},
-        "zeroline": False,
-    }
-    return go.layout.Template(
-        layout={
-            "colorway": list(CATEGORIES),
-            "colorscale": {"sequential": "Cividis", "diverging": "RdBu"},
-            "font": {"size": 14, "color": "#6b7580"},
-            "height": HEIGHT,
-            "hoverlabel": {"font": {"size": 13}},
-            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-            "margin": MARGIN,
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "title": {"x": 0, "xanchor": "left", "xref": "paper", "font": {"size": 16}},
-            "xaxis": axis | {"showgrid": False, "showline": True, "ticks": "outside"},
-            "yaxis": axis | {"showline": False, "ticks": ""},
-        }
-    )
-
-
-pio.templates["anatomy"] = _template()
-pio.templates.default = "anatomy"
-
-
-def t_interval(samples: ArrayLike, level: float = 0.95) -> tuple[Any, Any, Any]:
-    """Mean and Student-t confidence interval over the first axis (the seeds).
-
-    mean ± t_{(1+level)/2, n−1} · s/√n. One sample has no interval: low and high are NaN.
-    """
-    values = np.asarray(samples, dtype=float)
-    count = values.shape[0]
-    mean = values.mean(axis=0)
-    if count < 2:
-        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    half = stats.t.ppf((1 + level) / 2, count - 1) * values.std(axis=0, ddof=1) / np.sqrt(count)
-    return mean, mean - half, mean + half
-
-
-def bootstrap_interval(
-    samples: ArrayLike,
-    statistic: Callable[..., Any] = np.mean,
-    level: float = 0.95,
-    resamples: int = 5_000,
-    seed: int = 0,
-) -> tuple[Any, Any, Any]:
-    """A statistic and its percentile bootstrap interval over the first axis (the seeds)."""
-    values = np.asarray(samples, dtype=float)
-    point = statistic(values, axis=0)
-    if values.shape[0] < 2:
-        return point, np.full_like(point, np.nan), np.full_like(point, np.nan)
-    answer = stats.bootstrap(
-        (values,),
-        statistic,
-        n_resamples=resamples,
-        confidence_level=level,
-        method="percentile",
-        axis=0,
-        rng=np.random.default_rng(seed),
-    )
-    return point, answer.confidence_interval.low, answer.confidence_interval.high
+__all__ = [
+    "CATEGORIES",
+    "COLOURS",
+    "FAINT",
+    "HEIGHT",
+    "MARGIN",
+    "bars_with_intervals",
+    "bootstrap_interval",
+    "colour_of",
+    "describe",
+    "faded",
+    "label_ends",
+    "learning_curves",
+    "lines",
+    "spread",
+    "t_interval",
+]
 
 
 def describe(figure: go.Figure, alt: str, caption: str = "") -> go.Figure:
@@ -116,25 +53,6 @@ def describe(figure: go.Figure, alt: str, caption: str = "") -> go.Figure:
     meta = {**(figure.layout.meta or {}), "alt": alt}
     figure.update_layout(meta=meta | ({"caption": caption} if caption else {}))
     return figure
-
-
-def colour_of(name: str, index: int, colours: Mapping[str, str] | None = None) -> str:
-    """The colour of a named thing: as asked for, its role's, or the next category's.
-
-    `colours` maps names to roles ("ppo") or to colours ("#2a6fbb").
-    """
-    asked = (colours or {}).get(name, name)
-    if asked in COLOURS:
-        return COLOURS[asked]
-    if colours and name in colours:
-        return asked
-    return CATEGORIES[index % len(CATEGORIES)]
-
-
-def faded(colour: str, opacity: float) -> str:
-    """A #rrggbb colour with an opacity."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, {opacity})"
 
 
 def spread(positions: Sequence[float], gap: float) -> list[float]:

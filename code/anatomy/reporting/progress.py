@@ -10,6 +10,11 @@ Item = TypeVar("Item")
 PROGRESS_VARIABLE = "ANATOMY_PROGRESS"
 
 
+def somebody_watches() -> bool:
+    """Whether somebody may look: false where `ANATOMY_PROGRESS` is off, as in the site build."""
+    return os.environ.get(PROGRESS_VARIABLE, "").lower() not in ("off", "0", "no")
+
+
 def progress(
     items: Iterable[Item], description: str = "", *, total: int | None = None, done: int = 0
 ) -> Iterator[Item]:
@@ -18,7 +23,7 @@ def progress(
     The bar disappears when done, so that a notebook keeps its results and not its noise.
     `done` of the `total` came before the first of these items.
     """
-    if os.environ.get(PROGRESS_VARIABLE, "").lower() in ("off", "0", "no"):
+    if not somebody_watches():
         yield from items
         return
     from tqdm.auto import tqdm
