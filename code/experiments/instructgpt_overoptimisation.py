@@ -31,6 +31,7 @@ from anatomy.runtime import make_generator
 from anatomy.tinyweb import Task, World, tokenizer_of
 from instructgpt import recipe_of, trained, with_gold
 from instructgpt_rewards import accuracies, scores
+from instructgpt_summary import over_seeds
 from multiseed import SEEDS, arguments, band, run_all, write
 
 NAME = "instructgpt_overoptimisation"
@@ -110,7 +111,10 @@ def smooth(values: Sequence[float]) -> list[float]:
 
 
 def fit(kl: Sequence[float], gold: Sequence[float], start: float, *, rl: bool) -> dict[str, float]:
-    """Least squares of Gao's curve on gold − start: α and β ≥ 0, and how much it explains."""
+    """Least squares of Gao's curve on gold − start: α, β, and how much of the variance it explains.
+
+    `peak at kl` is −1 where the curve has none.
+    """
     d = np.sqrt(np.maximum(kl, 0.0))
     keep = d > 0.05
     d, rise = d[keep], np.asarray(gold)[keep] - start
@@ -126,6 +130,18 @@ def fit(kl: Sequence[float], gold: Sequence[float], start: float, *, rl: bool) -
         "explained": 1 - float((left**2).sum()) / total,
         "peak at kl": peak**2 if math.isfinite(peak) and peak < 1e3 else -1.0,
     }
+
+
+def settled(run: dict[str, Any]) -> dict[str, float]:
+    """Where a run ends: means over its last quarter."""
+    count = max(1, len(run["kl"]) // 4)
+    return {name: float(np.mean(run[name][-count:])) for name in ("kl", "proxy", "gold")}
+
+
+def stopped(run: dict[str, Any], kl: float) -> dict[str, float]:
+    """A run without a penalty, stopped where it is as far from the SFT model: early stopping."""
+    place = next((i for i, far in enumerate(run["kl"]) if far >= kl), len(run["kl"]) - 1)
+    return {name: run[name][place] for name in ("kl", "proxy", "gold")}
 
 
 def main() -> None:
@@ -153,12 +169,24 @@ def main() -> None:
         "ppo": {},
         "window": WINDOW,
     }
-    for beta in BETAS:
-        found = [r for run, r in pairs if not run.best_of_n and run.recipe.kl_coef == beta]
+    climbs = {
+        beta: [r for run, r in pairs if not run.best_of_n and run.recipe.kl_coef == beta]
+        for beta in BETAS
+    }
+    for beta, found in climbs.items():
         kl, gold = (np.concatenate([r[x] for r in found]) for x in ("kl", "gold"))
         data["ppo"][f"{beta:g}"] = {
             name: [r[name] for r in found] for name in ("kl", "proxy", "gold", "length")
         } | {"fit": fit(kl, gold, start, rl=True)}
+    ends = [settled(r) for r in climbs[BETAS[1]]]
+    early = [stopped(r, end["kl"]) for r, end in zip(climbs[BETAS[0]], ends, strict=True)]
+    data["penalty and early stopping"] = {
+        name: {
+            "penalty": over_seeds([end[name] for end in ends]),
+            "stopped": over_seeds([stop[name] for stop in early]),
+        }
+        for name in ("kl", "proxy", "gold")
+    }
     write(NAME, data, config=runs[0].recipe, finished=results, options=options)
 
 

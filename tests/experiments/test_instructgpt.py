@@ -155,3 +155,13 @@ def test_manners_are_measured_on_requests_that_are_not_rude(
     table = manners.row([result, result], "sft", "plain")
     assert table["rude − plain"]["mean"] == 0.0
     assert len(result["rows"]["ppo-ptx"]["rude"]["gold"]) == len(asked)
+
+
+def test_early_stopping_is_looked_up_at_the_distance_where_the_penalty_settles() -> None:
+    over = script("_overoptimisation")
+    free = {"kl": [0.1, 0.9, 2.0, 5.0], "proxy": [0.0, 0.2, 0.4, 0.6], "gold": [0.3, 0.5, 0.4, 0.1]}
+    held = {"kl": [0.1, 0.5, 0.7, 0.8], "proxy": [0.0, 0.1, 0.2, 0.3], "gold": [0.3, 0.4, 0.5, 0.6]}
+    end = over.settled(held)
+    assert end == {"kl": 0.8, "proxy": 0.3, "gold": 0.6}
+    assert over.stopped(free, end["kl"]) == {"kl": 0.9, "proxy": 0.2, "gold": 0.5}
+    assert over.stopped(free, 99.0)["gold"] == 0.1  # never so far: where it ended
