@@ -139,9 +139,19 @@ def settled(run: dict[str, Any]) -> dict[str, float]:
 
 
 def stopped(run: dict[str, Any], kl: float) -> dict[str, float]:
-    """A run without a penalty, stopped where it is as far from the SFT model: early stopping."""
-    place = next((i for i, far in enumerate(run["kl"]) if far >= kl), len(run["kl"]) - 1)
-    return {name: run[name][place] for name in ("kl", "proxy", "gold")}
+    """A run without a penalty, stopped where it is as far from the SFT model: early stopping.
+
+    Between two windows everything is taken to change in proportion to the KL.
+    """
+    place = next((i for i, far in enumerate(run["kl"]) if far >= kl), None)
+    if not place:  # never so far: where it ended; or already at the start
+        return {name: run[name][-1 if place is None else 0] for name in ("kl", "proxy", "gold")}
+    low, high = run["kl"][place - 1], run["kl"][place]
+    share = (kl - low) / (high - low)
+    return {
+        name: (1 - share) * run[name][place - 1] + share * run[name][place]
+        for name in ("kl", "proxy", "gold")
+    }
 
 
 def main() -> None:

@@ -163,5 +163,7 @@ def test_early_stopping_is_looked_up_at_the_distance_where_the_penalty_settles()
     held = {"kl": [0.1, 0.5, 0.7, 0.8], "proxy": [0.0, 0.1, 0.2, 0.3], "gold": [0.3, 0.4, 0.5, 0.6]}
     end = over.settled(held)
     assert end == {"kl": 0.8, "proxy": 0.3, "gold": 0.6}
-    assert over.stopped(free, end["kl"]) == {"kl": 0.9, "proxy": 0.2, "gold": 0.5}
+    between = over.stopped(free, end["kl"])  # seven eighths of the way to the second window
+    assert between == pytest.approx({"kl": 0.8, "proxy": 0.175, "gold": 0.475})
+    assert over.stopped(free, 0.05)["gold"] == 0.3
     assert over.stopped(free, 99.0)["gold"] == 0.1  # never so far: where it ended
