@@ -14,9 +14,9 @@ import torch
 from anatomy.classroom import chapter_06, check
 from anatomy.classroom.chapter_06.agreement import kappa
 from anatomy.classroom.chapter_06.card_check import MADE_UP
-from anatomy.classroom.chapter_06.claims import Run, claim
+from anatomy.classroom.chapter_06.claims import Run, claim, recovered, smallest, swept
 from anatomy.classroom.chapter_06.leakage import leaks
-from anatomy.classroom.chapter_06.model_card import MODEL_CARD, card_with
+from anatomy.classroom.chapter_06.model_card import MODEL_CARD, TEXTS, card_with
 from anatomy.classroom.chapter_06.pretraining_mix import ptx_loss
 from anatomy.classroom.chapter_06.wilson import wilson
 from anatomy.classroom.chapter_06.win_rate import by_prompt, synthetic_raters
@@ -140,6 +140,58 @@ def test_claim_by_hand():
     assert claim(runs, base) == {"kappa": math.inf, "beta": 2}
 
 
+def claim_above(share):
+    """The claim with another threshold."""
+
+    def function(sweep, base):
+        plain = {r.seed: r.web_loss for r in sweep if (r.ptx_coef, r.kl_coef) == (0, 0.04)}
+
+        def holds(runs):
+            lost = [(plain[r.seed] - r.web_loss, plain[r.seed] - base[r.seed]) for r in runs]
+            return all(back / tax >= share for back, tax in lost)
+
+        return {
+            "kappa": smallest(swept(sweep, kappa=True), holds),
+            "beta": smallest(swept(sweep, kappa=False), holds),
+        }
+
+    return function
+
+
+def from_above(sweep, base):
+    """Goes down from the largest value as long as it recovers; assumes that more is better."""
+    found = {}
+    for name, over_kappa in (("kappa", True), ("beta", False)):
+        found[name] = math.inf
+        for value, runs in reversed(swept(sweep, kappa=over_kappa)):
+            if not all(recovered(run, sweep, base) >= 0.9 for run in runs):
+                break
+            found[name] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    "wrong", [claim_above(0.85), claim_above(0.92), from_above], ids=["85 %", "92 %", "from above"]
+)
+def test_a_claim_with_another_threshold_or_order_is_wrong(wrong):
+    assert check("instruct.claim", claim_above(0.9))
+    assert not check("instruct.claim", wrong)
+
+
+def test_an_interval_that_says_nothing_is_wrong_for_every_number_of_comparisons():
+    def lazy(wins, total):
+        return wilson(wins, total) if total not in (20, 40) else {"low": 0.0, "high": 1.0}
+
+    assert not check("instruct.wilson", lazy)
+
+
+def test_nearly_equal_scores_are_no_tie():
+    def nearly(mine, theirs):
+        return by_prompt((mine / 0.01).round(), (theirs / 0.01).round())
+
+    assert not check("instruct.win_rate", nearly)
+
+
 # ------------------------------------------------------------------- the model card
 
 
@@ -177,6 +229,29 @@ def test_a_number_nobody_measured_is_found():
         return card_with()(measured) + "\n\nIt wins 0.99 of all comparisons."
 
     assert "nothing measured is 0.99" in repr(check("instruct.model_card", generous))
+
+
+@pytest.mark.parametrize(
+    "typed", ["It is .99 right.", "It is 0,97 right.", "It wins 97 %.", "9.7e-1", "97e-2"]
+)
+def test_numbers_typed_in_another_way_are_found(typed):
+    def generous(measured):
+        return card_with()(measured) + "\n\n" + typed
+
+    report = check("instruct.model_card", generous)
+    assert not report
+    assert "The card says" in repr(report)
+
+
+def test_thousands_are_no_decimals_and_a_repeated_word_is_no_text():
+    def with_thousands(measured):
+        return card_with()(measured) + "\n\nPeople wrote 4,000 demonstrations."
+
+    def babble(measured):
+        return card_with(texts=TEXTS | {"Not for": "bla " * 12})(measured)
+
+    assert check("instruct.model_card", with_thousands)
+    assert "1 different words" in repr(check("instruct.model_card", babble))
 
 
 def test_another_wording_of_the_card_passes():

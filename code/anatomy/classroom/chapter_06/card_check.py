@@ -27,7 +27,10 @@ SECTIONS = (
 )
 WORDS = 12  # a field with fewer says nothing
 _HEADING = re.compile(r"^##\s+(.+?)\s*$", re.MULTILINE)
-_DECIMAL = re.compile(r"-?\d+\.\d+")
+# A decimal point or comma; "4,000" is a thousand's comma.
+_DECIMAL = re.compile(r"-?\d*\.\d+(?:e-?\d+)?|-?\d+,\d{1,2}(?!\d)|-?\d+e-\d+")
+_SHARE = re.compile(r"(?<![\d.,])\d+(?= ?(?:%|per ?cent))")
+CONFIDENCE = "95"  # the one percentage that no measurement need hold
 _WORD = re.compile(r"[^\W\d_]+")
 
 MADE_UP: Measured = {
@@ -58,12 +61,12 @@ def fields(card: str) -> list[Verdict]:
     found = sections(card)
     verdicts = []
     for name in SECTIONS:
-        words = len(_WORD.findall(found.get(name, "")))
+        words = len({word.lower() for word in _WORD.findall(found.get(name, ""))})
         message = ""
         if name not in found:
             message = f"There is no line `## {name}`."
         elif words < WORDS:
-            message = f"{words} words; say at least {WORDS}."
+            message = f"{words} different words; say at least {WORDS}."
         verdicts.append(Verdict(f"the field {name}", not message, message))
     return verdicts
 
@@ -90,7 +93,15 @@ def invented_number(card: str, measured: Measured) -> str:
     """A decimal of the card that no measurement holds, in a sentence."""
     known = {number for summary in measured.values() for number in wanted(summary)}
     strange = next((number for number in decimals(card) if number not in known), None)
-    return f"The card says {strange}; nothing measured is {strange}." if strange else ""
+    if strange:
+        return f"The card says {strange}; nothing measured is {strange}."
+    shares = [share for share in _SHARE.findall(card) if share != CONFIDENCE]
+    if shares:
+        return (
+            f"The card says {shares[0]} %. Write what was measured as it came, with two decimals, "
+            "so that its number follows the results."
+        )
+    return ""
 
 
 def no_weakness(card: str, measured: Measured) -> str:

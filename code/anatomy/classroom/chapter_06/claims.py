@@ -101,6 +101,27 @@ def of_one_seed(run: Run, sweep: Sweep, base: Base) -> float:
     return (plain - run.web_loss) / (plain - base[first])
 
 
+def of_the_mean_tax(run: Run, sweep: Sweep, base: Base) -> float:
+    """What a seed got back, as a share of what the seeds lost on average."""
+    lost = [r.web_loss - base[r.seed] for r in sweep if r[:2] == (0, DEFAULT_KL)]
+    plain = next(r.web_loss for r in sweep if r[:3] == (0, DEFAULT_KL, run.seed))
+    return (plain - run.web_loss) / (sum(lost) / len(lost))
+
+
+def kappa_at_any_kl(sweep: Sweep, base: Base) -> Answer:
+    """All runs of a κ, whatever their β."""
+    values = sorted({run.ptx_coef for run in sweep})
+
+    def holds(runs: list[Run]) -> bool:
+        return all(recovered(run, sweep, base) >= RECOVERED for run in runs)
+
+    settings = [(value, [r for r in sweep if r.ptx_coef == value]) for value in values]
+    return {
+        "kappa": smallest(settings, holds),
+        "beta": smallest(swept(sweep, kappa=False), holds),
+    }
+
+
 def any_kl(sweep: Sweep, base: Base) -> Answer:
     """The β of any κ: a run with the mix is taken for one without."""
 
@@ -163,6 +184,8 @@ AS_IN_THE_PAPER: dict[tuple[float, float], Sequence[float]] = {
     (3.0, DEFAULT_KL): (1.02, 1.01, 0.99),
     (0.0, 0.2): (0.1, 0.2, 0.15),
     (0.0, 1.0): (0.4, 0.5, 0.3),
+    (1.0, 0.2): (0.5, 0.5, 0.5),  # both knobs turned: no word on either
+    (0.3, 1.0): (0.6, 0.95, 0.6),
 }
 
 CLAIM = Exercise(
@@ -174,7 +197,8 @@ CLAIM = Exercise(
         Case(
             "a sweep as in the paper",
             sweep_of(AS_IN_THE_PAPER),
-            "κ = 1 recovers at least 0.93 in every seed, κ = 0.3 does not; no β does.",
+            "At β = 0.04, κ = 1 recovers at least 0.93 in every seed, and κ = 0.3 does not; no β "
+            "does so without the mix. Runs with both knobs turned count for neither.",
             expected={"kappa": 1.0, "beta": math.inf},
         ),
         Case(
@@ -190,12 +214,24 @@ CLAIM = Exercise(
             expected={"kappa": 3.0, "beta": math.inf},
         ),
         Case(
-            "80 % in every seed, and 95 % in a single one",
+            "87 % in every seed, and 95 % in a single one",
             sweep_of(
                 AS_IN_THE_PAPER
-                | {(0.1, DEFAULT_KL): (0.95, 0.2, 0.3), (0.3, DEFAULT_KL): (0.8, 0.8, 0.8)}
+                | {(0.1, DEFAULT_KL): (0.95, 0.2, 0.3), (0.3, DEFAULT_KL): (0.87, 0.87, 0.87)}
             ),
-            "Neither suffices: 80 % is not 90 %, and one seed is not all.",
+            "Neither suffices: 87 % is not 90 %, and one seed is not all.",
+            expected={"kappa": 1.0, "beta": math.inf},
+        ),
+        Case(
+            "too much of it hurts again",
+            sweep_of(AS_IN_THE_PAPER | {(3.0, DEFAULT_KL): (0.7, 1.0, 0.8)}),
+            "κ = 1 suffices, though κ = 3 does not: nobody promised that more is better.",
+            expected={"kappa": 1.0, "beta": math.inf},
+        ),
+        Case(
+            "a seed that reads the web better than its base model",
+            sweep_of(AS_IN_THE_PAPER | {(0.3, DEFAULT_KL): (1.85, 0.91, 0.62)}),
+            "κ = 0.3 gives one seed back more than it lost, and another only 62 % of its own tax.",
             expected={"kappa": 1.0, "beta": math.inf},
         ),
         Case(
@@ -236,6 +272,14 @@ CLAIM = Exercise(
         WrongAnswer(
             "You measure every seed against the first one's base model. Each seed has its own.",
             claim_with(all, of_one_seed),
+        ),
+        WrongAnswer(
+            "You divide by the mean tax of the seeds. Each seed has a tax of its own.",
+            claim_with(all, of_the_mean_tax),
+        ),
+        WrongAnswer(
+            "You judge a κ by its runs at every β; only those at the default β sweep κ.",
+            kappa_at_any_kl,
         ),
         WrongAnswer(
             "You take the setting with the lowest loss. Asked is the smallest that suffices, and "

@@ -56,6 +56,12 @@ def exact_coverage(function: Function, inputs: Inputs) -> float:
     return float(covered > 0.9)
 
 
+def some_wins(generator: torch.Generator) -> Inputs:
+    """Any number of wins in 20 or 40 comparisons."""
+    total = 20 * int(torch.randint(1, 3, (), generator=generator))
+    return Inputs((int(torch.randint(total + 1, (), generator=generator)), total), {})
+
+
 def always(p: float, total: int) -> Callable[[torch.Generator], Inputs]:
     return lambda _: Inputs((p, total), {})
 
@@ -84,6 +90,7 @@ WILSON = Exercise(
             "Nothing in the formula needs whole numbers.",
             expected=wilson(34.5, 60),
         ),
+        Case("some wins in 20 or 40", some_wins, "The same formula for every share."),
         Case(
             "raters who agree with p = 0.95, twenty of them: coverage",
             always(0.95, 20),

@@ -101,6 +101,12 @@ WIN_RATE = Exercise(
             "Wins are counted, not the size of the difference.",
             expected={"rate": 2 / 3, "low": 2 / 3 - Z / 3, "high": 2 / 3 + Z / 3},
         ),
+        Case(
+            "a win by a hair",
+            given([[0.504, 0.2], [0.3, 0.3]], [[0.5, 0.6], [0.3, 0.296]]),
+            "Only equal scores tie; 0.504 beats 0.500.",
+            expected={"rate": 0.625, "low": 0.625 - Z / 8, "high": 0.625 + Z / 8},
+        ),
         Case("random scores with ties", random_scores, "First a rate per prompt, then over them."),
         Case(
             "200 evaluations by synthetic raters: coverage",
