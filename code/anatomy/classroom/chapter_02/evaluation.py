@@ -149,7 +149,7 @@ EVALUATION = Exercise(
         WrongAnswer("You left γ out.", no_discount),
         WrongAnswer("You counted one step only: the future is missing.", first_step_only),
         WrongAnswer(
-            "You stopped when a sweep changed less than 1e-8. What is still missing can be "
+            "You stopped too early. When a sweep changes less than 1e-8, what is still missing can be "
             "γ/(1−γ) times as much.",
             partial(swept, change=1e-8),
         ),
