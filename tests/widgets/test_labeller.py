@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -310,3 +311,50 @@ def test_without_javascript_the_pairs_and_answers_are_there(open_page: Callable[
     assert "a0" in text
     assert "Answer: left" in text
     assert "a program answered" in text
+
+
+# ------------------------------------------------------------ the keys, in a browser
+
+BUTTONS_OF_THE_LAST_PAIR = """
+<div class="anatomy-labeller">
+<button class="anatomy-answer-left">Left</button>
+<button class="anatomy-answer-right">Right</button>
+<button class="anatomy-answer-undo">Undo</button></div> <p>elsewhere</p> <input>
+<script>
+var pressed = [], heard = [];
+const buttons = [...document.querySelectorAll("button")];
+for (const button of buttons) button.onclick = () => {
+  pressed.push(button.textContent);  // the kernel answers later, and switches the buttons off
+  setTimeout(() => { for (const other of buttons.slice(0, 2)) other.disabled = true; }, 20);
+};
+document.addEventListener("keydown", (event) => heard.push(event.key));  // the notebook's shortcuts
+</script>"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("how", ["mouse", "Tab and Enter"])
+def test_keys_stay_with_the_labeller_when_its_buttons_are_switched_off(
+    browser: Any, how: str
+) -> None:
+    page = browser.new_page()
+    page.set_content(BUTTONS_OF_THE_LAST_PAIR)
+    page.add_script_tag(
+        content=(resources.files("anatomy.widgets") / "labeller_keys.js").read_text("utf-8")
+    )
+    if how == "mouse":
+        page.locator("button").first.click()
+    else:
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('button').disabled")
+    page.keyboard.press("2")
+    page.keyboard.press("Backspace")
+    assert page.evaluate("pressed") == ["Left", "Undo"]
+    assert set(page.evaluate("heard")) <= {"Tab", "Enter"}  # neither 2 nor Backspace
+    page.get_by_text("elsewhere").click()  # outside, keys belong to the notebook again
+    page.keyboard.press("2")
+    page.locator("input").click()
+    page.keyboard.press("1")
+    assert page.evaluate("heard.slice(-2)") == ["2", "1"]
+    assert page.evaluate("pressed") == ["Left", "Undo"]
+    page.close()

@@ -9,11 +9,13 @@
     ArrowLeft: "left", 1: "left", ArrowRight: "right", 2: "right",
     ArrowUp: "equal", 3: "equal", ArrowDown: "skip", 4: "skip", Backspace: "undo",
   };
-  const labellerOf = (target) => target?.closest?.(".anatomy-labeller");
+  const labellerOf = (target) => target?.closest?.(".anatomy-labeller") ?? null;
+  let last = null; // where the reader is, also when a button with the focus is switched off
   const typing = (target) => target.matches("textarea, select, [contenteditable], input:not([type=checkbox])");
 
   window.addEventListener("keydown", (event) => {
-    const labeller = labellerOf(event.target);
+    const lost = event.target === document.body && last?.isConnected ? last : null;
+    const labeller = labellerOf(event.target) ?? lost;
     const name = names[event.key];
     if (!labeller || !name || typing(event.target)) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
@@ -23,16 +25,20 @@
     if (!event.repeat && button && !button.disabled) button.click();
   }, true);
 
-  // A press anywhere in the labeller gives it the focus, so that the keys work; a button that
-  // goes away or is switched off must not take them away.
+  // A press anywhere in the labeller gives it the focus, so that the keys work. A button that is
+  // pressed passes the focus on: after the last pair it is switched off and would drop it, and
+  // the next key would be one of the notebook's shortcuts.
   window.addEventListener("pointerdown", (event) => {
-    const labeller = labellerOf(event.target);
-    if (labeller) labeller.tabIndex = -1; // the browser now moves the focus here by itself
+    last = labellerOf(event.target);
+    if (last) last.tabIndex = -1; // the browser now moves the focus here by itself
   }, true);
+  window.addEventListener("focusin", (event) => { last = labellerOf(event.target); }, true);
   window.addEventListener("click", (event) => {
     const labeller = labellerOf(event.target);
+    const byPointer = event.detail > 0 && event.target.closest("button");
     setTimeout(() => {
-      if (labeller?.isConnected && !labeller.contains(document.activeElement)) labeller.focus({ preventScroll: true });
+      if (!labeller?.isConnected) return;
+      if (byPointer || !labeller.contains(document.activeElement)) labeller.focus({ preventScroll: true });
     });
   }, true);
 })();
