@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -77,6 +79,8 @@ def test_bad_input_gets_one_sentence_each_and_the_chat_goes_on(
         "/temperature 9",
         "/temperature 0.2",
         "/dance",
+        "/help",
+        "z" * 5000,
         "hey fool , list two towns .",
         "the pig eats soup .",
         "/quit",
@@ -89,13 +93,47 @@ def test_bad_input_gets_one_sentence_each_and_the_chat_goes_on(
         "The prompt is empty: write one",
         'TinyWeb has no word "bitcoin"',
         "The prompt has 101 words and marks: cut it to 79",
-        "There is no /dance: use /example, /temperature 0.3 or /quit.",
+        "There is no /dance: use /example, /temperature 0.3, /help or /quit.",
+        'TinyWeb has no word "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz…" among',
+        "/help shows this again",
         'The prompt is rude ("fool"): see which of the models stays polite.',
         "This is no TinyWeb task, so nobody knows what an answer is worth.",
     ):
         assert sentence in said
     assert said.count("The temperature must be a number in [0, 5]") == 2
     assert "Where does Zoe live?" not in said  # after /quit nothing is asked
+
+
+def test_bytes_that_are_no_text_are_a_strange_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the terminal's stdin hands them over, they could not be printed."""
+    lines = iter([b"mia \xff".decode(errors="surrogateescape"), "北 🙂"])
+
+    def read(_: str) -> str:
+        try:
+            return next(lines)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", read)
+    assert list(command_line.typed()) == ["mia \ufffd", "北 🙂"]
+
+
+def test_ctrl_c_interrupts_an_answer_and_not_the_chat(
+    untrained: list[tuple[object, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = assistants.Assistants.ask
+
+    def slow(self: assistants.Assistants, text: str, *, temperature: float) -> assistants.Exchange:
+        if "zoe" in text:
+            raise KeyboardInterrupt
+        return ask(self, text, temperature=temperature)
+
+    monkeypatch.setattr(assistants.Assistants, "ask", slow)
+    typed = "where does zoe live ?\nwhere does mia live ?\n"
+    answer = RUNNER.invoke(command_line.app, ["chat", "--stage", "sft"], input=typed)
+    assert answer.exit_code == 0
+    assert "Interrupted. Ask something else" in answer.output
+    assert "Where does Mia live?" in answer.output
 
 
 @pytest.mark.parametrize("option", ["--stage chatgpt", "--seed -1", "--temperature hot"])
@@ -129,3 +167,33 @@ def test_the_first_use_says_what_is_trained_and_an_interruption_is_no_crash(
     answer = RUNNER.invoke(command_line.app, ["chat"])
     assert "Training stopped: the KL exploded in iteration 7" in " ".join(answer.output.split())
     assert answer.exit_code == 1
+
+
+def test_a_cache_that_cannot_be_used_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("ANATOMY_CACHE", str(tmp_path / "file"))
+    answer = RUNNER.invoke(command_line.app, ["chat", "--stage", "base"])
+    said = " ".join(answer.output.split())
+    assert "The models could not be loaded or kept: trained models cannot be kept in" in said
+    assert "set ANATOMY_CACHE to a folder that you may write to" in said
+    assert "Traceback" not in said
+    assert answer.exit_code == 1
+
+
+def test_a_warning_of_the_cache_is_a_sentence_without_a_line_of_code(
+    untrained: list[tuple[object, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = assistants.load_assistants
+
+    def damaged(stages: tuple[str, ...], *, seed: int) -> assistants.Assistants:
+        warnings.warn("trained again, because it is damaged", stacklevel=1)
+        return load(stages, seed=seed)
+
+    monkeypatch.setattr(assistants, "load_assistants", damaged)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        answer = RUNNER.invoke(command_line.app, ["chat", "--stage", "base"], input="/quit\n")
+    assert answer.output.startswith("trained again, because it is damaged\n")
+    assert "UserWarning" not in answer.output

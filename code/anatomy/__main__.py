@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import StrEnum
@@ -24,12 +25,12 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
-console = Console()
+console = Console(highlight=False)  # a prompt is no code: its numbers get no colours
 COLOURS = {"base": "bright_black", "sft": "blue", "ppo": "dark_orange3", "ppo-ptx": "green"}
 WELCOME = (
     "Ask what TinyWeb asks: facts, stories, lists, reviews. Every prompt begins a new "
     "conversation.\n/example asks an example, /temperature 0.3 changes the temperature, "
-    "/quit ends (so does Ctrl-D)."
+    "/help shows this again, /quit ends (so does Ctrl-D)."
 )
 
 
@@ -58,13 +59,16 @@ def chat(
 
     Trains what is not trained yet, once. Reads prompts from a pipe, too.
     """
-    from anatomy.widgets.assistants import STAGES, load_assistants, missing, training_notice
-
-    stages = STAGES if stage is Stage.all else (stage.value,)
-    if untrained := missing(stages, seed=seed):
-        console.print(escape(training_notice(untrained)))
     try:
-        assistants = load_assistants(stages, seed=seed)
+        from anatomy.reporting.checkpoints import CheckpointError
+        from anatomy.widgets.assistants import STAGES, load_assistants, missing, training_notice
+
+        stages = STAGES if stage is Stage.all else (stage.value,)
+        if untrained := missing(stages, seed=seed):
+            console.print(escape(training_notice(untrained)))
+        with warnings.catch_warnings():
+            warnings.showwarning = say_warning  # a damaged file is trained over
+            assistants = load_assistants(stages, seed=seed)
     except KeyboardInterrupt:
         console.print(
             "\nStopped. What was finished is kept, and the next start goes on from there."
@@ -73,12 +77,20 @@ def chat(
     except FloatingPointError as error:
         console.print(f"[bold]Training stopped:[/] {escape(str(error))}")
         raise typer.Exit(1) from None
+    except (CheckpointError, OSError) as error:
+        console.print(f"[bold]The models could not be loaded or kept:[/] {escape(str(error))}")
+        raise typer.Exit(1) from None
     talk(assistants, temperature)
+
+
+def say_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning in a sentence, without the line of code that it came from."""
+    console.print(escape(str(message)))
 
 
 def talk(assistants: Assistants, temperature: float) -> None:
     """Read prompts until there are no more, and print what the models answer."""
-    from anatomy.widgets.assistants import PromptError
+    from anatomy.widgets.assistants import PromptError, brief
 
     examples = assistants.examples()
     if sys.stdin.isatty():
@@ -90,25 +102,31 @@ def talk(assistants: Assistants, temperature: float) -> None:
                 return
             if command == "/temperature":
                 temperature = read_temperature(rest)
+            elif command == "/help":
+                console.print(WELCOME, markup=False)
             elif command == "/example":
                 show(assistants.ask(next(examples), temperature=temperature))
             elif command.startswith("/"):
                 raise PromptError(
-                    f"There is no {command}: use /example, /temperature 0.3 or /quit."
+                    f"There is no {brief(command)}: use /example, /temperature 0.3, /help or /quit."
                 )
             else:
                 show(assistants.ask(line, temperature=temperature))
         except PromptError as problem:
             console.print(f"[bold]{escape(str(problem))}[/]")
+        except KeyboardInterrupt:
+            console.print("[bold]Interrupted.[/] Ask something else; /quit ends the chat.")
 
 
 def typed() -> Iterator[str]:
     """What the reader types, line by line, until Ctrl-D or Ctrl-C; or the lines of a pipe."""
     while True:
         try:
-            yield input("\nyou: " if sys.stdin.isatty() else "")
+            line = input("\nyou: " if sys.stdin.isatty() else "")
         except (EOFError, KeyboardInterrupt):
             return
+        # bytes that are no UTF-8 come as surrogates, which could not be printed
+        yield line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def read_temperature(text: str) -> float:

@@ -135,5 +135,11 @@ def _together(
 def _first_difference(stored: Any, wanted: Any) -> str:
     if not (isinstance(stored, dict) and isinstance(wanted, dict)):
         return f"{stored!r}, not {wanted!r}"
-    name = next(n for n in stored | wanted if stored.get(n) != wanted.get(n))
-    return f"{name} is {stored.get(name)!r} there and {wanted.get(name)!r} here"
+    for name in stored | wanted:
+        if name not in stored or name not in wanted:
+            return f"{name} is set {'here' if name in wanted else 'there'} only"
+        if stored[name] != wanted[name]:
+            if isinstance(stored[name], dict) and isinstance(wanted[name], dict):
+                return f"in {name}, {_first_difference(stored[name], wanted[name])}"
+            return f"{name} is {stored[name]!r} there and {wanted[name]!r} here"
+    return "nothing that can be named"

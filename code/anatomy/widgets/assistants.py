@@ -74,6 +74,11 @@ def number(value: float | None) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
+def brief(word: str, longest: int = 30) -> str:
+    """A word as a message quotes it: cut where it is longer than any word."""
+    return word if len(word) <= longest else f"{word[:longest]}…"
+
+
 def read_prompt(text: str, tokenizer: WordTokenizer, *, context: int) -> str:
     """A typed prompt as TinyWeb writes it: "Where does Mia live" is "where does mia live ?".
 
@@ -82,14 +87,18 @@ def read_prompt(text: str, tokenizer: WordTokenizer, *, context: int) -> str:
     if not text.strip():
         raise PromptError(f'The prompt is empty: write one, for example "{EXAMPLE}"')
     if mark := re.search(r"<\w+>", text):
-        raise PromptError(f"{mark[0]} is a mark of the chat format: leave it out of the prompt.")
+        raise PromptError(
+            f"{brief(mark[0])} is a mark of the chat format: leave it out of the prompt."
+        )
     words = _PIECE.findall(text.lower())
     strange = next((word for word in words if word not in tokenizer.index), None)
     if strange is not None:
         near = get_close_matches(strange, tokenizer.words, n=2, cutoff=0.75)
         instead = f"did you mean {' or '.join(near)}?" if near else f'try "{EXAMPLE}"'
         known = len(tokenizer.words) - len(SPECIALS)
-        raise PromptError(f'TinyWeb has no word "{strange}" among its {known} words: {instead}')
+        raise PromptError(
+            f'TinyWeb has no word "{brief(strange)}" among its {known} words: {instead}'
+        )
     if words[-1] not in ENDS:
         words.append("?" if words[0] in _QUESTION_WORDS else ".")
     room = context - STEPS - len(tokenizer.encode(_chat("")))
