@@ -207,6 +207,21 @@ def test_a_double_click_answers_once() -> None:
     assert len(labeller.labels) == 2
 
 
+def test_undo_after_somebody_took_the_file_away_says_what_to_do(tmp_path: Path) -> None:
+    labeller = Labeller(PAIRS, file=tmp_path / "labels.jsonl")
+    clock = ready(labeller)
+    panel = labeller.panel
+    panel.undo_button.click()  # nothing to undo, nothing happens
+    assert labeller.reader_labels == []
+    assert "Not undone" not in panel.status.value
+    panel.buttons["left"].click()
+    (tmp_path / "labels.jsonl").unlink()
+    clock.now += 2
+    panel.undo_button.click()
+    assert "run this cell again to go on from what it holds" in panel.status.value
+    assert len(labeller.reader_labels) == 1  # kept until then
+
+
 def test_texts_are_escaped() -> None:
     labeller = Labeller([Pair("p", "<script>alert(1)</script>", "a & b", "<i>prompt</i>")])
     shown = labeller.panel.left.value + labeller.panel.right.value + labeller.panel.header.value

@@ -155,5 +155,7 @@ class Panel(widgets.VBox):  # type: ignore[misc, unused-ignore]
         try:
             if self._labeller.session.labels:
                 self._labeller.undo()
-        except (OSError, LabelFileError, ValueError) as error:
+        except (OSError, LabelFileError) as error:
             self.redraw(f"Not undone: {error}")
+        except ValueError as error:  # somebody changed the file meanwhile
+            self.redraw(f"Not undone: {error}; run this cell again to go on from what it holds.")
