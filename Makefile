@@ -50,11 +50,12 @@ lab: $(READY) ## JupyterLab, where the chapters open as notebooks (ARGS=--allow-
 notebooks: $(READY) ## clean .ipynb of every chapter, without solutions, into _build/notebooks
 	@$(BIN)/python book/export.py
 
-benchmark: $(READY) ## PPO beside Stable-Baselines3 and TRL (only this installs them), GPT beside transformers
+benchmark: $(READY) ## PPO beside Stable-Baselines3 and TRL (only this installs them), GPT beside transformers, DQN alone
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -e ".[benchmark]"
 	@$(BIN)/python code/benchmarks/ppo.py
 	@$(BIN)/python code/benchmarks/language_models.py
 	@$(BIN)/python code/benchmarks/rlhf.py
+	@$(BIN)/python code/benchmarks/value_and_policy.py
 
 experiments: $(READY) ## the multi-seed runs whose results the chapters plot (long)
 	@set -e; for script in $(filter-out %/instructgpt_gpt2.py,$(wildcard code/experiments/*.py)); do echo "$$script"; $(BIN)/python "$$script"; done

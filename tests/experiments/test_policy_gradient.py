@@ -30,6 +30,7 @@ def multiseed() -> Iterator[ModuleType]:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
+        ("policy_gradient_critic", ["--steps", "2500"]),
         ("policy_gradient_families", ["--steps", "2500"]),
         ("policy_gradient_mountain_car", ["--steps", "4000"]),
         ("policy_gradient_pendulum", ["--steps", "3200"]),
