@@ -21,7 +21,7 @@ from anatomy.runtime import make_generator
 from anatomy.tinyweb import World, tokenizer_of
 from instructgpt import few_shot, listed, recipe_of, trained
 from instructgpt_summary import STAGES, estimate
-from multiseed import SEEDS, arguments, run_all, write
+from multiseed import SEEDS, arguments, finite, run_all, write
 
 NAME = "instructgpt_sizes"
 FINAL = SEEDS[:3]
@@ -92,7 +92,10 @@ def main() -> None:
     results = run_all(NAME, measure_run, runs, workers=options.workers)
     data = {
         "parameters": results[0]["parameters"],
-        "cpu seconds of chain": [r["cpu seconds of chain"] for r in results],
+        "cpu seconds of chain": [  # null where a stage came out of the cache
+            {size: finite(seconds) for size, seconds in r["cpu seconds of chain"].items()}
+            for r in results
+        ],
         "stages": [stage for stage in STAGES if stage in ("few-shot", "sft", "ppo-ptx")],
         "models": {
             name: {
