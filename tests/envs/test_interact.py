@@ -19,7 +19,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from torch import Tensor, nn
 
 from anatomy.algorithms.ppo import PPOConfig, judge
-from anatomy.envs import Actors, evaluate_policy
+from anatomy.envs import Actors, evaluate_policy, make_envs
 from anatomy.models.actor_critic import ActorCritic, CategoricalActorCritic, GaussianActorCritic
 from anatomy.rollout import Rollout
 from anatomy.runtime import initial_weights, make_generator
@@ -362,3 +362,60 @@ def test_a_policy_that_does_not_fit_is_refused_in_a_sentence(
         Actors(env, 2, seed=0).run(policy, 4, make_generator(0))
     with pytest.raises(ValueError, match=message):
         evaluate_policy(policy, env, episodes=2, seed=0)
+
+
+ARRAYS = ("CartPole-v1", "anatomy/Pendulum-v1", "anatomy/Acrobot-v1", "anatomy/MountainCar-v0")
+
+
+@pytest.mark.parametrize("env", ARRAYS)
+def test_actors_go_on_from_their_state_as_if_nothing_had_been(env: str) -> None:
+    """250 steps behind the state, so that episodes end and begin anew, with random starts."""
+
+    def acted(actors: Actors, steps: int, seed: int) -> Rollout:
+        return actors.run(policy, steps, make_generator(seed))
+
+    one = Actors(env, 3, seed=0)
+    spaces_of = one.envs.single_observation_space.shape[0], one.envs.single_action_space
+    with initial_weights(0):
+        policy = (
+            CategoricalActorCritic(spaces_of[0], int(spaces_of[1].n))
+            if isinstance(spaces_of[1], spaces.Discrete)
+            else GaussianActorCritic(spaces_of[0], 1)
+        )
+    acted(one, 37, seed=1)
+    state = one.state_dict()
+    other = Actors(env, 3, seed=5)
+    acted(other, 11, seed=2)
+    other.load_state_dict(state)
+    expected, found = acted(one, 250, seed=3), acted(other, 250, seed=3)
+    for field in fields(Rollout):
+        assert torch.equal(getattr(found, field.name), getattr(expected, field.name)), field.name
+    assert other.episode_returns == one.episode_returns
+    assert other.steps == one.steps
+    assert len(one.episode_returns) > 0 or env == "anatomy/Acrobot-v1"
+    other.load_state_dict(state)  # the state is a copy: nothing that followed has changed it
+    again = acted(other, 250, seed=3)
+    assert torch.equal(again.observations, expected.observations)
+
+
+def test_the_state_of_other_actors_is_refused_and_changes_nothing() -> None:
+    actors = Actors("CartPole-v1", 3, seed=0)
+    before = actors.state_dict()
+    for strange in (
+        Actors("CartPole-v1", 4, seed=1).state_dict(),
+        Actors("anatomy/Acrobot-v1", 3, seed=1).state_dict(),
+        {name: value for name, value in before.items() if name != "ended"},
+        before | {"ended": 3},
+    ):
+        with pytest.raises(ValueError, match="this is the state of other actors: "):
+            actors.load_state_dict(strange)
+    after = actors.state_dict()
+    assert all(torch.equal(after[k], v) for k, v in before.items() if isinstance(v, Tensor))
+
+
+def test_copies_that_are_stepped_one_by_one_have_no_state_to_keep() -> None:
+    with pytest.raises(TypeError, match=r"Gridworld-v0 .* 'env_fns' is a list; use an environment"):
+        Actors("anatomy/Gridworld-v0", 2, seed=0).state_dict()
+    wrapped = gymnasium.wrappers.vector.RecordEpisodeStatistics(make_envs("CartPole-v1", 2))
+    with pytest.raises(TypeError, match="is wrapped"):
+        Actors(wrapped, seed=0).state_dict()

@@ -14,10 +14,20 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from anatomy.algorithms.ppo import PPOConfig, judge, make_optimizer, update
+from anatomy.envs import Actors
+from anatomy.models.actor_critic import CategoricalActorCritic
 from anatomy.models.base_model import BaseModel
 from anatomy.models.masked_model import MaskedModel
 from anatomy.reporting import checkpoints
-from anatomy.reporting.checkpoints import cache_file, cached, is_cached, load_checkpoint
+from anatomy.reporting.checkpoints import (
+    CheckpointError,
+    cache_file,
+    cached,
+    is_cached,
+    load_checkpoint,
+    save_checkpoint,
+)
 from anatomy.reporting.state import parts
 from anatomy.runtime import initial_weights, make_generator
 
@@ -216,3 +226,56 @@ def test_what_cannot_be_kept_is_refused_by_name() -> None:
         list(parts({"history": "abc"}))
     with pytest.raises(TypeError, match=r"losses\.0 is a float"):
         list(parts({"losses": [0.1]}))
+
+
+def test_a_run_of_ppo_stopped_in_the_middle_of_episodes_ends_in_the_very_same_weights(
+    tmp_path: Path,
+) -> None:
+    config = PPOConfig(steps=40, epochs=2)
+
+    def start(seed: int) -> dict[str, Any]:
+        with initial_weights(seed):
+            policy = CategoricalActorCritic(4, 2)
+        actors = Actors("CartPole-v1", 4, seed=seed)
+        return {
+            "policy": policy,
+            "optimizer": make_optimizer(policy, config),
+            "generator": make_generator(seed),
+            "actors": actors,
+        }
+
+    def go_on(run: dict[str, Any], iterations: int) -> dict[str, Any]:
+        policy, optimizer, generator, actors = run.values()
+        for _ in range(iterations):
+            batch = judge(actors.run(policy, config.steps, generator), config)
+            update(policy, optimizer, batch, config, generator)
+        return run
+
+    expected = go_on(start(0), 5)
+    run, path = go_on(start(0), 2), tmp_path / "run.safetensors"
+    save_checkpoint(path, run.pop("policy"), config=config, seed=0, step=2, state=run)
+    resumed = start(7)
+    state = {name: part for name, part in resumed.items() if name != "policy"}
+    load_checkpoint(path, resumed["policy"], config=config, state=state)
+    assert equal(go_on(resumed, 3)["policy"], expected["policy"])
+    assert resumed["actors"].episode_returns == expected["actors"].episode_returns
+    assert resumed["actors"].steps == expected["actors"].steps == 5 * 4 * 40 - resets(expected)
+
+    forgetful = start(7)
+    state = {name: part for name, part in forgetful.items() if name not in ("policy", "actors")}
+    load_checkpoint(path, forgetful["policy"], config=config, state=state)
+    assert not equal(go_on(forgetful, 3)["policy"], expected["policy"])  # so the actors matter
+
+    more = start(7) | {"actors": Actors("CartPole-v1", 5, seed=0)}
+    before = [tensor.clone() for tensor in more["policy"].state_dict().values()]
+    state = {name: part for name, part in more.items() if name != "policy"}
+    with pytest.raises(CheckpointError, match=r"actors state '.*' is \(4?.*this run needs"):
+        load_checkpoint(path, more["policy"], config=config, state=state)
+    after = more["policy"].state_dict().values()
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
+
+
+def resets(run: dict[str, Any]) -> int:
+    """Steps that only reset a copy: one behind each end, but where the run stopped first."""
+    actors = run["actors"]
+    return len(actors.episode_returns) - int(actors.state_dict()["ended"].sum())

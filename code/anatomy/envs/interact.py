@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from anatomy.envs.snapshot import difference, restore, snapshot
 from anatomy.models.actor_critic import (
     ActorCritic,
     CategoricalActorCritic,
@@ -73,6 +76,9 @@ class Actors:
     return of every episode that ended, in order; `steps` counts the steps that
     were real, not resets. `count` copies are made of an environment given by
     name; a vector environment brings its own number.
+
+    With their `state_dict` in a checkpoint, beside policy, optimizer and generator, a
+    run that was stopped goes on as if it had not been.
     """
 
     def __init__(
@@ -91,6 +97,28 @@ class Actors:
         self._observations, _ = self.envs.reset(seed=seed)
         self._ended = np.zeros(self.count, dtype=bool)
         self._returns = np.zeros(self.count)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where every copy stands, the environment's random stream, and the books of episodes.
+
+        Raises TypeError for an environment that does not step its copies as arrays.
+        """
+        return snapshot(self.envs) | {
+            "observations": torch.from_numpy(np.array(self._observations)),
+            "ended": torch.from_numpy(self._ended.copy()),
+            "returns": torch.from_numpy(self._returns.copy()),
+            "episode_returns": list(self.episode_returns),
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`. Raises ValueError for that of other actors."""
+        if problem := difference(self.state_dict(), state):
+            raise ValueError(f"this is the state of other actors: {problem}")
+        restore(self.envs, state)
+        self._observations = state["observations"].numpy().copy()
+        self._ended, self._returns = state["ended"].numpy().copy(), state["returns"].numpy().copy()
+        self.episode_returns, self.steps = list(state["episode_returns"]), state["steps"]
 
     def recent_return(self, episodes: int = 100) -> float:
         """Mean return of the last `episodes` finished episodes; NaN while there are fewer."""

@@ -1,7 +1,8 @@
 """The state of a training beside its weights: what it takes to go on as if it had not stopped.
 
-A state is a dictionary of parts: optimizers, further modules, random generators, and
-lists or dictionaries of these. Numbers become tensors, the rest becomes JSON.
+A state is a dictionary of parts: optimizers, further modules, random generators, actors in
+their environments, and lists or dictionaries of these. Numbers become tensors, the rest
+becomes JSON.
 """
 
 from __future__ import annotations
@@ -9,12 +10,22 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-Part = torch.optim.Optimizer | nn.Module | torch.Generator | random.Random
+
+@runtime_checkable
+class Stateful(Protocol):
+    """What describes itself by tensors and JSON under names, as `anatomy.envs.Actors` does."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
+
+
+Part = torch.optim.Optimizer | nn.Module | torch.Generator | random.Random | Stateful
 
 
 class CheckpointError(ValueError):
@@ -35,7 +46,7 @@ def parts(state: Mapping[str, Any]) -> Iterator[tuple[str, Part]]:
         elif part is not None:
             raise TypeError(
                 f"{name} is a {type(part).__name__}, which a checkpoint cannot keep: a state holds "
-                "optimizers, modules and random generators"
+                "optimizers, modules, random generators and what has a state_dict"
             )
 
 
@@ -49,6 +60,9 @@ def pack(name: str, part: Part) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if isinstance(part, nn.Module):
         return {f"{name}.{key}": tensor for key, tensor in part.state_dict().items()}, meta
     state = part.state_dict()
+    if not isinstance(part, torch.optim.Optimizer):
+        numbers = {f"{name}.{key}": value for key, value in state.items() if _is_tensor(value)}
+        return numbers, meta | {"state": {k: v for k, v in state.items() if not _is_tensor(v)}}
     slots = {
         f"{name}.{index}.{slot}": torch.as_tensor(value)
         for index, kept in state["state"].items()
@@ -77,6 +91,10 @@ def unpack(
     if isinstance(part, nn.Module):
         check_weights(path, mine, part)
         return lambda: part.load_state_dict(mine)
+    if not isinstance(part, torch.optim.Optimizer):
+        whole = {**mine, **meta["state"]}
+        _check_own(path, name, whole, part.state_dict())
+        return lambda: part.load_state_dict(whole)
     state = _optimizer_state(path, name, part, mine, meta["groups"])
     return lambda: part.load_state_dict(state)
 
@@ -98,6 +116,25 @@ def check_weights(path: Path, weights: Mapping[str, Tensor], module: nn.Module) 
             raise CheckpointError(
                 f"{path}: weight {name!r} is {tuple(weights[name].shape)}, "
                 f"this model needs {tuple(expected[name].shape)}"
+            )
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor)
+
+
+def _check_own(
+    path: Path, name: str, stored: Mapping[str, Any], expected: Mapping[str, Any]
+) -> None:
+    """Raise CheckpointError unless names and shapes are those that the part itself has now."""
+    for key in sorted(stored.keys() | expected.keys()):
+        if key not in stored or key not in expected:
+            where = "lacks" if key not in stored else "has an unknown"
+            raise CheckpointError(f"{path} {where} {name} state {key!r}")
+        shapes = [tuple(getattr(side[key], "shape", ())) for side in (stored, expected)]
+        if shapes[0] != shapes[1]:
+            raise CheckpointError(
+                f"{path}: {name} state {key!r} is {shapes[0]}, this run needs {shapes[1]}"
             )
 
 
