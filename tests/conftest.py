@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -103,6 +106,43 @@ def batch() -> Callable[..., Batch]:
         return Batch(**{**plain, **fields})
 
     return make
+
+
+@pytest.fixture
+def in_two_processes() -> Callable[..., None]:
+    """Run a program in two processes that find each other, as torchrun starts them.
+
+    torchrun itself would be a third process and seconds more.
+    """
+
+    def run(program: str, *arguments: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = os.environ | {
+            "WORLD_SIZE": "2",
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "OMP_NUM_THREADS": "1",
+        }
+        workers = [
+            subprocess.Popen(
+                [sys.executable, "-c", program, *arguments],
+                env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(2)
+        ]
+        try:
+            for worker in workers:
+                _, errors = worker.communicate(timeout=300)
+                assert worker.returncode == 0, errors
+        finally:
+            for worker in workers:
+                worker.kill()
+
+    return run
 
 
 QUIET = [

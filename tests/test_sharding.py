@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,33 +74,11 @@ def step(policy: TextActorCritic, *, rank: int = 0, processes: int = 1) -> dict[
     return ppo.update(policy, optimizer, batch, config, make_generator(2))
 
 
-def test_a_sharded_update_is_the_whole_update(tmp_path: Path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {
-        "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "OMP_NUM_THREADS": "1",
-    }
+def test_a_sharded_update_is_the_whole_update(
+    tmp_path: Path, in_two_processes: Callable[..., None]
+):
     file = tmp_path / "found"
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(file), str(Path(__file__).parent)],
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        for worker in workers:
-            _, errors = worker.communicate(timeout=300)
-            assert worker.returncode == 0, errors
-    finally:
-        for worker in workers:
-            worker.kill()
+    in_two_processes(WORKER, str(file), str(Path(__file__).parent))
     found = load_file(file)
     policy = actor_critic()
     before = {name: p.detach().clone() for name, p in policy.named_parameters()}

@@ -1,15 +1,11 @@
-"""Chapter 3's exercises: hand-computed answers, known mistakes, and a page whose solutions pass."""
+"""Chapter 3's exercises: hand-computed answers, and known mistakes."""
 
 from __future__ import annotations
 
-import ast
 import math
-import re
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
-import jupytext
 import numpy as np
 import pytest
 import torch
@@ -33,8 +29,6 @@ from anatomy.rlhf.best_of_n import kl_bound
 from anatomy.rlhf.preferences import bradley_terry_loss
 
 EXERCISES = {exercise.id: exercise for exercise in LISTED}
-PAGE = Path(__file__).parents[2] / "chapters" / "03_rlhf" / "exercises.md"
-CELLS = [cell for cell in jupytext.read(PAGE, fmt="md:myst").cells if cell.cell_type == "code"]
 SEEDS = range(3)
 WRONG = [
     pytest.param(e, wrong, id=f"{e.id}-{wrong.mistake[:40]}")
@@ -323,98 +317,3 @@ def test_counting_draws_passes_the_check():
         return torch.where(q > 0, q * (q / p).log(), 0.0).sum()
 
     assert examine("rlhf.best_of_n", counting)
-
-
-# ------------------------------------------------------------ the page
-
-
-def tags(cell) -> set[str]:
-    return set(cell.metadata.get("tags", []))
-
-
-def is_loop(cell) -> bool:
-    return bool(re.search(r"^if \w+_report\b", cell.source, re.MULTILINE))
-
-
-def execute(cells) -> dict:
-    namespace = {"__name__": "__main__", "display": lambda *args: None}
-    for number, cell in enumerate(cells):
-        exec(compile(cell.source, f"<cell {number}>", "exec"), namespace)
-    return namespace
-
-
-def reports(namespace) -> dict:
-    return {name: value for name, value in namespace.items() if name.endswith("_report")}
-
-
-def definition(source: str) -> ast.FunctionDef:
-    return next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
-
-
-PAIRS = [
-    pytest.param(stub, CELLS[i + 1], id=definition(stub.source).name)
-    for i, stub in enumerate(CELLS)
-    if "exercise" in tags(stub)
-]
-NAMES = [definition(pair.values[0].source).name for pair in PAIRS]
-
-
-def test_every_exercise_is_checked_on_the_page_by_the_name_of_its_stub():
-    checked = dict(re.findall(r'_report = check\("([\w.]+)", (\w+)\)', PAGE.read_text()))
-    assert list(checked) == list(EXERCISES)
-    assert list(checked.values()) == NAMES
-
-
-@pytest.mark.parametrize(("stub", "solution"), PAIRS)
-def test_a_stub_is_followed_by_its_solution_and_raises(stub, solution):
-    assert tags(stub) == {"exercise", "skip-execution"}
-    assert tags(solution) == {"solution", "hide-cell"}
-    asked, given = definition(stub.source), definition(solution.source)
-    assert asked.name == given.name
-    assert ast.dump(asked.args) == ast.dump(given.args)
-    assert ast.get_docstring(asked)
-    assert ast.unparse(asked.body[1:]) == "raise NotImplementedError"
-
-
-def test_the_solutions_pass_and_the_page_runs_to_its_end():
-    found = reports(execute(c for c in CELLS if "skip-execution" not in tags(c)))
-    assert len(found) == len(EXERCISES)
-    for name, report in found.items():
-        assert report, f"{name}: {report!r}"
-
-
-def test_the_students_version_runs_and_says_what_is_missing(capsys):
-    cells = [c for c in CELLS if "solution" not in tags(c)]
-    for report in reports(execute(cells)).values():
-        assert not report.written
-    printed = capsys.readouterr().out
-    loops = sum(is_loop(c) for c in CELLS)
-    assert printed.count("once it is written and passes its check") == loops >= 6
-    assert "0 of 20 points" in printed
-
-
-def test_wrong_answers_do_not_break_the_page_either(capsys):
-    wrong = {
-        name: exercise.wrong_answers[0].function
-        for name, exercise in zip(NAMES, LISTED, strict=True)
-    }
-    namespace = {"__name__": "__main__", "display": lambda *args: None}
-    for cell in CELLS:
-        if "exercise" in tags(cell):
-            name = definition(cell.source).name
-            namespace[name] = wrong[name]
-        elif "solution" not in tags(cell):
-            exec(cell.source, namespace)
-    assert all(report.written and not report for report in reports(namespace).values())
-    assert "0 of 20 points" in capsys.readouterr().out
-
-
-def test_the_readers_copy_holds_no_solution():
-    def bodies(cells):
-        found = [node for c in cells for node in ast.parse(c.source).body]
-        return {ast.unparse(n.body) for n in found if isinstance(n, ast.FunctionDef)}
-
-    student = bodies(c for c in CELLS if "solution" not in tags(c))
-    solutions = bodies(c for c in CELLS if "solution" in tags(c))
-    assert len(solutions) == len(EXERCISES)
-    assert not student & solutions

@@ -1,13 +1,9 @@
-"""Chapter 6's exercises: answers by hand, strange answers, and a page whose solutions pass."""
+"""Chapter 6's exercises: answers by hand, and strange answers."""
 
 from __future__ import annotations
 
-import ast
 import math
-import re
-from pathlib import Path
 
-import jupytext
 import pytest
 import torch
 
@@ -24,40 +20,6 @@ from anatomy.rlhf.evaluation import cohen_kappa, wilson_interval, win_rate
 from anatomy.tinyweb import World
 
 EXERCISES = {exercise.id: exercise for exercise in chapter_06.EXERCISES}
-PAGE = Path(__file__).parents[2] / "chapters" / "06_instructgpt" / "exercises.md"
-CELLS = [cell for cell in jupytext.read(PAGE, fmt="md:myst").cells if cell.cell_type == "code"]
-LOOPS = 6
-
-
-def tags(cell) -> set[str]:
-    return set(cell.metadata.get("tags", []))
-
-
-def is_loop(cell) -> bool:
-    return bool(re.search(r"^if \w+_report\b", cell.source, re.MULTILINE))
-
-
-def execute(cells) -> dict:
-    namespace = {"__name__": "__main__", "display": lambda *args: None}
-    for number, cell in enumerate(cells):
-        exec(compile(cell.source, f"<cell {number}>", "exec"), namespace)
-    return namespace
-
-
-def reports(namespace) -> dict:
-    return {name: value for name, value in namespace.items() if name.endswith("_report")}
-
-
-def definition(source: str) -> ast.FunctionDef:
-    return next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
-
-
-def pairs():
-    return [
-        pytest.param(stub, CELLS[i + 1], id=definition(stub.source).name)
-        for i, stub in enumerate(CELLS)
-        if "exercise" in tags(stub)
-    ]
 
 
 def test_six_exercises_worth_20_points():
@@ -282,53 +244,3 @@ def test_strange_answers_are_wrong_and_no_crash(exercise, answer):
     assert report.written
     for verdict in report.verdicts:
         assert verdict.passed or len(verdict.message.splitlines()) == 2
-
-
-# ------------------------------------------------------------------- the page
-
-
-def test_every_exercise_is_checked_on_the_page_by_the_name_of_its_stub():
-    checked = dict(re.findall(r'_report = check\("([\w.]+)", (\w+)\)', PAGE.read_text()))
-    assert list(checked) == list(EXERCISES)
-    assert list(checked.values()) == [pair.id for pair in pairs()]
-
-
-@pytest.mark.parametrize(("stub", "solution"), pairs())
-def test_a_stub_is_followed_by_its_solution_and_raises(stub, solution):
-    assert tags(stub) == {"exercise", "skip-execution"}
-    assert tags(solution) == {"solution", "hide-cell"}
-    asked, given = definition(stub.source), definition(solution.source)
-    assert asked.name == given.name
-    assert ast.dump(asked.args) == ast.dump(given.args)
-    assert ast.get_docstring(asked)
-    assert ast.unparse(asked.body[1:]) == "raise NotImplementedError"
-
-
-def test_the_solutions_pass_every_check():
-    cells = [c for c in CELLS if "skip-execution" not in tags(c) and not is_loop(c)]
-    found = reports(execute(cells))
-    assert len(found) == len(EXERCISES)
-    for name, report in found.items():
-        assert report, f"{name}: {report!r}"
-
-
-def test_the_students_version_runs_to_its_end_and_says_what_is_missing(capsys):
-    namespace = execute([c for c in CELLS if "solution" not in tags(c)])
-    for report in reports(namespace).values():
-        assert not report
-        assert not report.written
-    printed = capsys.readouterr().out
-    waiting = printed.count("once it is written and passes its check")
-    assert waiting == sum(is_loop(c) for c in CELLS) == LOOPS
-    assert "0 of 20 points" in printed
-
-
-def test_the_readers_copy_holds_no_solution():
-    def bodies(cells):
-        found = [n for c in cells for n in ast.walk(ast.parse(c.source)) if hasattr(n, "body")]
-        return {ast.unparse(n.body) for n in found if isinstance(n, ast.FunctionDef)}
-
-    student = bodies(c for c in CELLS if "solution" not in tags(c))
-    solutions = bodies(c for c in CELLS if "solution" in tags(c))
-    assert len(solutions) >= len(EXERCISES)
-    assert not student & solutions

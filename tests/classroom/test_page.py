@@ -7,7 +7,14 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from anatomy.classroom import chapter_02, chapter_04, chapter_05
+from anatomy.classroom import (
+    chapter_01,
+    chapter_02,
+    chapter_03,
+    chapter_04,
+    chapter_05,
+    chapter_06,
+)
 
 CHAPTERS = Path(__file__).parents[2] / "chapters"
 
@@ -15,12 +22,15 @@ CHAPTERS = Path(__file__).parents[2] / "chapters"
 class Page:
     """One chapter's exercises page, its code cells, and the exercises that belong to it."""
 
-    def __init__(self, folder: str, exercises, loops: int) -> None:
+    def __init__(self, folder: str, exercises, loops: int, leave_out: str = "") -> None:
         self.path = CHAPTERS / folder / "exercises.md"
         self.exercises = {exercise.id: exercise for exercise in exercises}
         self.loops = loops  # cells that plug an answer into a run
         cells = jupytext.read(self.path, fmt="md:myst").cells
         self.cells = [cell for cell in cells if cell.cell_type == "code"]
+        if leave_out:  # a training at the top of the page
+            (cell,) = (cell for cell in self.cells if leave_out in cell.source)
+            cell["source"] = cell.source.replace(leave_out, "0.0")
 
     def pairs(self):
         return [
@@ -40,9 +50,17 @@ def is_loop(cell) -> bool:
 
 
 PAGES = {
+    "01_language_models": Page(
+        "01_language_models",
+        chapter_01.EXERCISES,
+        loops=6,
+        leave_out="train(gpt, stream(200), next_token_loss)",
+    ),
     "02_rl_basics": Page("02_rl_basics", chapter_02.EXERCISES, loops=6),
+    "03_rlhf": Page("03_rlhf", chapter_03.EXERCISES, loops=7),
     "04_policy_gradient": Page("04_policy_gradient", chapter_04.EXERCISES, loops=6),
     "05_ppo": Page("05_ppo", chapter_05.EXERCISES, loops=7),
+    "06_instructgpt": Page("06_instructgpt", chapter_06.EXERCISES, loops=6),
 }
 every_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 
@@ -73,7 +91,7 @@ PAIRS = [
 @every_page
 def test_every_exercise_is_checked_on_the_page_by_the_name_of_its_stub(page):
     checked = dict(re.findall(r'_report = check\("([\w.]+)", (\w+)\)', page.path.read_text()))
-    assert set(checked) == set(page.exercises)
+    assert list(checked) == list(page.exercises)
     assert list(checked.values()) == [definition(stub.source).name for stub, _ in page.pairs()]
 
 
@@ -137,5 +155,5 @@ def test_the_readers_copy_holds_no_solution(page):
 
     student = bodies(c for c in page.cells if "solution" not in tags(c))
     solutions = bodies(c for c in page.cells if "solution" in tags(c))
-    assert len(solutions) == len(page.exercises)
+    assert len(solutions) >= len(page.exercises)  # a solution may have a helper
     assert not student & solutions

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -45,36 +42,13 @@ def gradients(tokens: torch.Tensor) -> dict[str, torch.Tensor]:
     return {name: p.grad for name, p in model.named_parameters()}
 
 
-def test_two_processes_have_the_gradients_of_one(tmp_path: Path):
+def test_two_processes_have_the_gradients_of_one(
+    tmp_path: Path, in_two_processes: Callable[..., None]
+):
     tokens = torch.randint(17, (6, 9), generator=torch.Generator().manual_seed(3))
     file = tmp_path / "tokens.pt"
     torch.save(tokens, file)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # what torchrun sets, without its third process
-    environment = os.environ | {
-        "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "OMP_NUM_THREADS": "1",
-    }
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(file)],
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        for worker in workers:
-            _, errors = worker.communicate(timeout=300)
-            assert worker.returncode == 0, errors
-    finally:
-        for worker in workers:
-            worker.kill()
+    in_two_processes(WORKER, str(file))
     whole, half = gradients(tokens), gradients(tokens[::2])
     for rank in range(2):
         found = load_file(f"{file}.{rank}")
