@@ -25,7 +25,7 @@ from instructgpt_summary import estimate
 from multiseed import SEEDS, arguments, run_all, write
 
 NAME = "instructgpt_biases"
-FINAL = SEEDS[:3]
+FINAL = SEEDS[:2]
 ITERATIONS = 100
 BIASES = ("vain", "long-winded")
 
@@ -66,9 +66,7 @@ def measure_run(run: Run) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    if options.seeds == list(SEEDS):
-        options.seeds, options.complete = list(FINAL), True
+    options = arguments(__doc__.splitlines()[0], seeds=FINAL, steps=False, only=False)
     runs = []
     for seed in options.seeds:
         recipe = recipe_of(seed, ptx_coef=0.0, iterations=ITERATIONS)

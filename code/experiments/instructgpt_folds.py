@@ -29,7 +29,7 @@ from instructgpt_summary import over_seeds
 from multiseed import SEEDS, arguments, run_all, write
 
 NAME = "instructgpt_folds"
-FINAL = SEEDS[:2]
+FINAL = SEEDS[:1]
 PEOPLE = (  # what each of the five pays for beside the gold score
     Taste(),
     Taste(caution=0.4),
@@ -115,9 +115,7 @@ def each(pairs: Sequence[tuple[Run, dict[str, Any]]], number: int) -> dict[str, 
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    if options.seeds == list(SEEDS):
-        options.seeds, options.complete = list(FINAL), True
+    options = arguments(__doc__.splitlines()[0], seeds=FINAL, steps=False, only=False)
     recipes = [replace(recipe_of(seed).reward, prompts=PROMPTS) for seed in options.seeds]
     runs = [Run(recipe, who) for recipe in recipes for who in range(LABELLERS)]
     results = run_all(NAME, measure_run, runs, workers=options.workers)

@@ -35,7 +35,7 @@ from instructgpt_summary import over_seeds
 from multiseed import SEEDS, arguments, band, run_all, write
 
 NAME = "instructgpt_overoptimisation"
-FINAL = SEEDS[:3]
+FINAL = SEEDS[:2]
 PROMPTS = 1000  # comparisons that the weak reward model learns from
 ITERATIONS = 120
 LEARNING_RATE = 4e-4  # slower than the recipe's: the way up and down is what counts
@@ -155,9 +155,7 @@ def stopped(run: dict[str, Any], kl: float) -> dict[str, float]:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    if options.seeds == list(SEEDS):
-        options.seeds, options.complete = list(FINAL), True
+    options = arguments(__doc__.splitlines()[0], seeds=FINAL, steps=False, only=False)
     runs = [Run(weak(seed, 0.0), best_of_n=True) for seed in options.seeds]
     runs += [Run(weak(seed, beta)) for seed in options.seeds for beta in BETAS]
     results = run_all(NAME, measure_run, runs, workers=options.workers)

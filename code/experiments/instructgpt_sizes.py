@@ -24,7 +24,7 @@ from instructgpt_summary import STAGES, estimate
 from multiseed import SEEDS, arguments, finite, run_all, write
 
 NAME = "instructgpt_sizes"
-FINAL = SEEDS[:3]
+FINAL = SEEDS[:2]
 SHAPES: Mapping[str, dict[str, int]] = {
     "small": {"width": 64, "layers": 3},
     "middle": {"width": 96, "layers": 3},
@@ -85,9 +85,7 @@ def measure_run(run: Run) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    if options.seeds == list(SEEDS):
-        options.seeds, options.complete = list(FINAL), True
+    options = arguments(__doc__.splitlines()[0], seeds=FINAL, steps=False, only=False)
     runs = [Run(recipe_of(seed)) for seed in options.seeds]
     results = run_all(NAME, measure_run, runs, workers=options.workers)
     data = {

@@ -27,10 +27,10 @@ from instructgpt_summary import estimate, over_seeds
 from multiseed import SEEDS, arguments, run_all, write
 
 NAME = "instructgpt_sweeps"
-FINAL = SEEDS[:3]
+FINAL = SEEDS[:2]
 ITERATIONS = 60
 KAPPAS = (0.0, 0.25, 1.0, 4.0)
-BETAS = (0.2, 0.8)
+BETAS = (0.0, 0.2, 0.8)
 VERDICTS = ("right", "wrong", "idk", "off-topic")
 METRICS = (
     *("gold", "win", "rude", "fluency"),
@@ -92,9 +92,7 @@ def variants(seed: int) -> list[Run]:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    if options.seeds == list(SEEDS):
-        options.seeds, options.complete = list(FINAL), not options.only
+    options = arguments(__doc__.splitlines()[0], seeds=FINAL, steps=False)
     runs = [run for seed in options.seeds for run in variants(seed) if options.only in run.row]
     results = run_all(NAME, measure_run, runs, workers=options.workers)
     table: dict[str, Any] = {}
