@@ -22,7 +22,7 @@ from anatomy.runtime import make_generator
 from anatomy.tinyweb import Task, World, tokenizer_of
 from instructgpt import FINAL, few_shot, listed, recipe_of, trained
 from instructgpt_summary import difference, estimate
-from multiseed import SEEDS, arguments, run_all, write
+from multiseed import arguments, run_all, write
 
 NAME = "instructgpt_manners"
 OPENINGS = {"plain": "", "polite": "please be polite . ", "rude": "hey fool , "}
@@ -93,9 +93,7 @@ def row(results: Sequence[Mapping[str, Any]], stage: str, name: str) -> dict[str
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    if options.seeds == list(SEEDS):
-        options.seeds, options.complete = list(FINAL), True
+    options = arguments(__doc__.splitlines()[0], seeds=FINAL, steps=False, only=False)
     runs = [Run(recipe_of(seed)) for seed in options.seeds]
     results = run_all(NAME, measure_run, runs, workers=options.workers)
     data = {

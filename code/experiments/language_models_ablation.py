@@ -20,7 +20,7 @@ from anatomy.models.base_model import BaseModel
 from anatomy.models.transformer import Block
 from anatomy.reporting import receipt, write_result
 from anatomy.tinyweb import World
-from multiseed import arguments, run_all
+from multiseed import arguments, place, run_all
 
 NAME = "language_models_ablation"
 SEEDS = tuple(range(5))
@@ -67,8 +67,8 @@ def measure(run: Run) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    seeds = SEEDS if options.complete else tuple(options.seeds)
+    options = arguments(__doc__.splitlines()[0], seeds=SEEDS, only=False)
+    seeds = tuple(options.seeds)
     started = time.time()
     runs = [
         Run(name, replace(recipe, seed=seed, steps=options.steps or recipe.steps))
@@ -92,7 +92,7 @@ def main() -> None:
             for name, row in zip(VARIANTS, rows, strict=True)
         },
     }
-    print(write_result(NAME, data))
+    print(write_result(place(NAME, options), data))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from anatomy.models.base_model import BaseModel
 from anatomy.reporting import receipt, write_result
 from anatomy.reporting.checkpoints import cache_file, save_checkpoint
 from anatomy.tinyweb import World
-from multiseed import arguments, run_all
+from multiseed import arguments, place, run_all
 
 NAME = "language_models_base"
 FREQUENCIES = ("common", "rare", "unpublished")
@@ -52,8 +52,8 @@ def measure(run: Run) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    seeds = SEEDS if options.complete else tuple(options.seeds)
+    options = arguments(__doc__.splitlines()[0], seeds=SEEDS, only=False)
+    seeds = tuple(options.seeds)
     recipe = replace(BaseModel(), steps=options.steps or BaseModel().steps)
     runs = [Run(replace(recipe, seed=seed)) for seed in seeds]
     started = time.time()
@@ -76,8 +76,7 @@ def main() -> None:
         "training_cpu_seconds": [round(r["training_cpu_seconds"], 1) for r in results],
         "training_wall_seconds": [round(r["wall_seconds"], 1) for r in results],
     }
-    if options.complete or not options.only:
-        print(write_result(NAME, data))
+    print(write_result(place(NAME, options), data))
 
 
 if __name__ == "__main__":

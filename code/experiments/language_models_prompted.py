@@ -24,7 +24,7 @@ from anatomy.reporting.checkpoints import cached
 from anatomy.runtime import make_generator
 from anatomy.tinyweb import Task, WordTokenizer, World
 from language_models_scaling import SHOTS, review_accuracy
-from multiseed import arguments, run_all
+from multiseed import arguments, place, run_all
 
 NAME = "language_models_prompted"
 SEEDS = tuple(range(5))
@@ -108,8 +108,8 @@ def measure(run: Run) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    seeds = SEEDS if options.complete else tuple(options.seeds)
+    options = arguments(__doc__.splitlines()[0], seeds=SEEDS, steps=False, only=False)
+    seeds = tuple(options.seeds)
     recipe = BaseModel()
     started = time.time()
     runs = [Run(replace(recipe, seed=seed)) for seed in seeds]
@@ -128,7 +128,7 @@ def main() -> None:
         "bare": {kind: [r["bare"][kind] for r in found] for kind in found[0]["bare"]},
         "answers": {name: [r["answers"][name] for r in found] for name in found[0]["answers"]},
     }
-    print(write_result(NAME, data))
+    print(write_result(place(NAME, options), data))
 
 
 if __name__ == "__main__":

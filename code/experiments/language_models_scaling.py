@@ -26,7 +26,7 @@ from anatomy.models.pretraining import training_flops
 from anatomy.reporting import receipt, write_result
 from anatomy.tinyweb import Split, WordTokenizer, World
 from anatomy.tinyweb.tasks import Review
-from multiseed import arguments, run_all
+from multiseed import arguments, place, run_all
 
 NAME = "language_models_scaling"
 WIDTHS = (16, 24, 32, 48)
@@ -156,8 +156,8 @@ def predict(
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    seeds = SEEDS if options.complete else tuple(options.seeds)
+    options = arguments(__doc__.splitlines()[0], seeds=SEEDS, only=False)
+    seeds = tuple(options.seeds)
     recipe = replace(RECIPE, steps=options.steps or RECIPE.steps)
     started = time.time()
 
@@ -194,7 +194,7 @@ def main() -> None:
         },
         "prediction": prediction,
     }
-    print(write_result(NAME, data))
+    print(write_result(place(NAME, options), data))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from anatomy.tinyweb import DOCUMENT_KINDS, WordTokenizer, World
 from anatomy.tinyweb.grammar import is_sentence, sentences
 from anatomy.tinyweb.lexicon import ENTITY_KINDS, LEXICON
 from language_models_scaling import SHOTS, review_accuracy, reviews
-from multiseed import arguments, run_all
+from multiseed import arguments, place, run_all
 
 NAME = "language_models_two_masks"
 SEEDS = (0, 1, 2)
@@ -223,8 +223,8 @@ def measure(run: Run) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    seeds = SEEDS if options.complete else tuple(options.seeds)
+    options = arguments(__doc__.splitlines()[0], seeds=SEEDS, only=False)
+    seeds = tuple(options.seeds)
     recipe = replace(RECIPE, steps=options.steps or RECIPE.steps)
     masked_steps = options.steps or MASKED_STEPS
     started = time.time()
@@ -244,7 +244,7 @@ def main() -> None:
         "sweeps": list(SWEEPS),
         "runs": {name: [r[name] for r in found] for name in names},
     }
-    print(write_result(NAME, data))
+    print(write_result(place(NAME, options), data))
 
 
 if __name__ == "__main__":

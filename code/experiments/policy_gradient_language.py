@@ -24,7 +24,7 @@ from anatomy.envs.writing import VectorWriting, register_writing
 from anatomy.losses import policy_gradient_loss
 from anatomy.models.q_network import QNetwork
 from learners import Watch, learn_policy, learn_values
-from multiseed import arguments, run_all, write
+from multiseed import SEEDS, arguments, run_all, write
 
 VOCABULARIES, LENGTH, TEXTS = (12, 96), 6, 2_000
 STEPS = TEXTS * LENGTH
@@ -80,8 +80,7 @@ def train(run: Run) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = arguments(__doc__.splitlines()[0], argv)
-    options.seeds = options.seeds[:5]
+    options = arguments(__doc__.splitlines()[0], argv, seeds=SEEDS[:5])
     names = [name for name in NAMES if options.only in name]
     steps = options.steps or STEPS
     runs = [

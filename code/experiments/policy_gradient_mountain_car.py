@@ -21,7 +21,7 @@ from anatomy.algorithms.dqn import DQNConfig
 from anatomy.algorithms.ppo import PPOConfig
 from anatomy.rollout import Rollout
 from learners import Change, Watch, learn_policy, learn_values
-from multiseed import arguments, run_all, write
+from multiseed import SEEDS, arguments, run_all, write
 
 ENV, STEPS = "anatomy/MountainCar-v0", 100_000
 PPO = PPOConfig(steps=128, epochs=6, gamma=0.99, gae_lambda=0.95, learning_rate=3e-3)
@@ -97,8 +97,7 @@ def train(run: Run) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = arguments(__doc__.splitlines()[0], argv)
-    options.seeds = options.seeds[:5]
+    options = arguments(__doc__.splitlines()[0], argv, seeds=SEEDS[:5])
     names = [name for name in LEARNERS if options.only in name]
     steps = options.steps or STEPS
     runs = [

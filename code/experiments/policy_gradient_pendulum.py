@@ -17,7 +17,7 @@ from anatomy.algorithms.policy_gradient import A2C
 from anatomy.algorithms.ppo import PPOConfig
 from anatomy.losses import policy_gradient_loss
 from learners import Watch, learn_policy
-from multiseed import arguments, run_all, write
+from multiseed import SEEDS, arguments, run_all, write
 
 ENV, STEPS, EVERY, SCALE = "anatomy/Pendulum-v1", 100_000, 10_000, 0.1
 CONFIGS = {
@@ -45,8 +45,7 @@ def train(run: Run) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = arguments(__doc__.splitlines()[0], argv)
-    options.seeds = options.seeds[:5]
+    options = arguments(__doc__.splitlines()[0], argv, seeds=SEEDS[:5])
     names = [name for name in CONFIGS if options.only in name]
     steps = options.steps or STEPS
     runs = [Run(name, CONFIGS[name], seed, steps) for name in names for seed in options.seeds]

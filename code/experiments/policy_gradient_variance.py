@@ -119,7 +119,7 @@ def measure(run: Run) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = arguments(__doc__.splitlines()[0], argv)
+    options = arguments(__doc__.splitlines()[0], argv, only=False)
     runs = [Run(seed, options.steps or EPISODES) for seed in options.seeds]
     done = run_all("policy_gradient_variance", measure, runs, workers=options.workers)
     data = {

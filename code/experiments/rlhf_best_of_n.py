@@ -69,10 +69,7 @@ def measured(run: Run) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    if options.seeds == list(range(100, 110)):  # the shared default
-        options.seeds = list(SEEDS)
-    options.complete = not options.only and options.seeds == list(SEEDS)
+    options = arguments(__doc__.splitlines()[0], seeds=SEEDS, steps=False, only=False)
     runs = [Run(seed) for seed in options.seeds]
     finished = run_all("rlhf_best_of_n", measured, runs, workers=options.workers)
     curves = {

@@ -166,10 +166,7 @@ def kinds() -> dict[str, Run]:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    if options.seeds == list(range(100, 110)):  # the shared default
-        options.seeds = list(SEEDS)
-    options.complete = not options.only and options.seeds == list(SEEDS)
+    options = arguments(__doc__.splitlines()[0], seeds=SEEDS, steps=False)
     chosen = {name: run for name, run in kinds().items() if options.only in name}
     runs = [replace(run, seed=seed) for run in chosen.values() for seed in options.seeds]
     finished = run_all("rlhf_clips", learn, runs, workers=options.workers)

@@ -186,10 +186,7 @@ def mean(values: Any) -> float:
 
 
 def main() -> None:
-    options = arguments(__doc__.splitlines()[0])
-    if options.seeds == list(range(100, 110)):  # the shared default
-        options.seeds = list(SEEDS)
-    options.complete = not options.only and options.seeds == list(SEEDS)
+    options = arguments(__doc__.splitlines()[0], seeds=SEEDS, steps=False, only=False)
     runs = [Run(seed) for seed in options.seeds]
     finished = run_all("rlhf_labels", measured, runs, workers=options.workers)
     cells = {name: [row["cells"][name] for row in finished] for name in finished[0]["cells"]}

@@ -18,7 +18,7 @@ import numpy as np
 
 from anatomy.algorithms.dqn import DQNConfig
 from learners import Watch, learn_values
-from multiseed import arguments, run_all, write
+from multiseed import SEEDS, arguments, run_all, write
 
 ENV, STEPS = "CartPole-v1", 16_000
 # as many updates for each step in both settings, and as many between two copies
@@ -60,8 +60,7 @@ def train(run: Run) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = arguments(__doc__.splitlines()[0], argv)
-    options.seeds = options.seeds[:5]
+    options = arguments(__doc__.splitlines()[0], argv, seeds=SEEDS[:5])
     cells = [name for name in CELLS if options.only in name]
     steps = options.steps or STEPS
     runs = [

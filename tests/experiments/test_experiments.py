@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -217,3 +218,41 @@ def test_each_patient_has_all_curves() -> None:
         assert len(patient["final_returns"]) >= 10
         for curve in patient["curves"].values():
             assert len(curve["mean"]) == len(patient["steps"]) <= 60
+
+
+def test_a_partial_run_never_takes_the_place_of_a_committed_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, multiseed: ModuleType
+) -> None:
+    monkeypatch.setattr(multiseed.results, "RESULTS", tmp_path)
+    for given, where in (
+        ([], "some"),
+        (["--seeds", "1", "2", "--workers", "1"], "some"),
+        (["--seeds", "1"], "local/some"),
+        (["--steps", "5"], "local/some"),
+        (["--only", "PPO"], "local/some"),
+    ):
+        options = multiseed.arguments("A script.", given, seeds=(1, 2))
+        assert multiseed.place("some", options) == where, given
+    assert (tmp_path / "local").is_dir()
+
+
+@pytest.mark.parametrize("option", ["steps", "only"])
+def test_what_a_script_would_ignore_it_does_not_offer(
+    option: str, capsys: pytest.CaptureFixture[str], multiseed: ModuleType
+) -> None:
+    options = multiseed.arguments("A script.", [], **{option: False})
+    assert options.complete
+    with pytest.raises(SystemExit):
+        multiseed.arguments("A script.", [f"--{option}", "5"], **{option: False})
+    assert f"unrecognized arguments: --{option}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
+def test_every_option_that_a_script_offers_is_read(script: Path) -> None:
+    text = script.read_text()
+    if "multiseed import" in text and (call := re.search(r"= arguments\((.+)\)\n", text)):
+        for option in ("steps", "only"):
+            refused = f"{option}=False" in call[1]
+            assert refused != (f"options.{option}" in text), option
+        for write in re.findall(r"write_result\((\w+)", text):
+            assert write == "place", "a partial run would overwrite the committed result"

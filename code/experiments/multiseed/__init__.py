@@ -46,15 +46,32 @@ RESAMPLES = 10_000
 # --- running ---------------------------------------------------------------------------
 
 
-def arguments(description: str, argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options that all scripts share; without any, a script makes the committed result."""
+def arguments(
+    description: str,
+    argv: Sequence[str] | None = None,
+    *,
+    seeds: Sequence[int] = SEEDS,
+    steps: bool = True,
+    only: bool = True,
+) -> argparse.Namespace:
+    """The options that scripts share; without any, a script makes the committed result.
+
+    `seeds` are those of the committed result. A script that cannot be shortened, or has no
+    rows to choose from, does not offer `--steps` or `--only`.
+    """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    parser.add_argument("--steps", type=int, help="environment steps of every run")
+    listed = ", ".join(map(str, seeds))
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=list(seeds), help=f"default: {listed}"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each")
-    parser.add_argument("--only", default="", help="only rows whose name contains this")
+    parser.set_defaults(steps=None, only="")
+    if steps:
+        parser.add_argument("--steps", type=int, help="fewer steps for every run")
+    if only:
+        parser.add_argument("--only", default="", help="only rows whose name contains this")
     options = parser.parse_args(argv)
-    options.complete = not options.only and options.steps is None and options.seeds == list(SEEDS)
+    options.complete = not options.only and options.steps is None and options.seeds == list(seeds)
     return options
 
 
@@ -208,6 +225,14 @@ def rounded(data: Any, digits: int = 4) -> Any:
     return data
 
 
+def place(name: str, options: argparse.Namespace) -> str:
+    """Where a result belongs: its name, or `local/`, which git ignores, for a partial one."""
+    if options.complete:
+        return name
+    (results.RESULTS / "local").mkdir(parents=True, exist_ok=True)
+    return f"local/{name}"
+
+
 def write(
     name: str,
     data: dict[str, Any],
@@ -216,16 +241,15 @@ def write(
     finished: Sequence[dict[str, Any]],
     options: argparse.Namespace,
 ) -> Path:
-    """Write the result with its receipt; a partial one to `results/local/`, which git ignores."""
+    """Write the result with its receipt to its `place`."""
     stamp = results.receipt(
         config=as_json(config),
         seeds=options.seeds,
         wall_seconds=sum(run["wall_seconds"] for run in finished) / max(1, options.workers),
         cpu_seconds=sum(run["cpu_seconds"] for run in finished),
     )
-    if not options.complete:
-        (results.RESULTS / "local").mkdir(parents=True, exist_ok=True)
-        name = f"local/{name}"
-    path = results.write_result(name, {"receipt": stamp | {"runs": len(finished)}} | rounded(data))
+    path = results.write_result(
+        place(name, options), {"receipt": stamp | {"runs": len(finished)}} | rounded(data)
+    )
     print(f"{path.name}: {len(finished)} runs, {stamp['cpu_seconds']:.0f} CPU seconds")
     return path
