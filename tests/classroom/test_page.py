@@ -60,7 +60,7 @@ PAGES = {
     "03_rlhf": Page("03_rlhf", chapter_03.EXERCISES, loops=7),
     "04_policy_gradient": Page("04_policy_gradient", chapter_04.EXERCISES, loops=6),
     "05_ppo": Page("05_ppo", chapter_05.EXERCISES, loops=7),
-    "06_instructgpt": Page("06_instructgpt", chapter_06.EXERCISES, loops=6),
+    "06_instructgpt": Page("06_instructgpt", chapter_06.EXERCISES, loops=7),
 }
 every_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 
