@@ -1,7 +1,7 @@
 """Labeller and chat in a real JupyterLab: clicks, keys, close and resume, light and dark.
 
-On a quiet machine it takes about twenty seconds. Nothing here waits for a fixed time, except
-for a reader's glance, so that a busy machine makes it slow and not red.
+It needs some twenty seconds of processor time. Nothing waits for a fixed time, except for a
+reader's glance: a busy machine makes it slow and not red.
 """
 
 from __future__ import annotations
