@@ -149,8 +149,8 @@ EVALUATION = Exercise(
         WrongAnswer("You left γ out.", no_discount),
         WrongAnswer("You counted one step only: the future is missing.", first_step_only),
         WrongAnswer(
-            "You stopped too early. When a sweep changes less than 1e-8, what is still missing can be "
-            "γ/(1−γ) times as much.",
+            "You stopped too early. When a sweep changes less than 1e-8, what is still missing can "
+            "be γ/(1−γ) times as much.",
             partial(swept, change=1e-8),
         ),
         WrongAnswer(
