@@ -62,7 +62,7 @@ def visit(browser: Any, address: str, page: str, **context: Any) -> tuple[Any, l
 
 
 def wait_for_new_ink(tab: Any, old: list[str]) -> None:
-    """Give the figures some seconds to be drawn again in other colours."""
+    """Give the figures up to a minute to be drawn again in other colours."""
     with contextlib.suppress(Exception):
         changed = f"(old) => ({INK})().every((fill) => !old.includes(fill))"
-        tab.wait_for_function(changed, arg=old, timeout=10_000)
+        tab.wait_for_function(changed, arg=old, timeout=60_000)
