@@ -11,7 +11,7 @@ import torch
 from anatomy.algorithms.ppo import judge, update
 from anatomy.models.pretraining import cross_entropy
 from anatomy.reporting.checkpoints import cached, load_checkpoint
-from anatomy.rlhf import reinforcement, watching
+from anatomy.rlhf import sft, watching
 from anatomy.rlhf.reinforcement import PPO, ptx_loss, start_from
 from anatomy.rlhf.respond import respond, scored_by, token_rewards
 from anatomy.rlhf.reward_model import Reward, RewardModel
@@ -97,7 +97,7 @@ def test_ptx_is_kappa_times_the_loss_and_reads_on(stage, model):
     torch.testing.assert_close(later(), loss())
     uniform = stage.sft.base.tokenizer()
     assert float(first) == pytest.approx(stage.ptx_coef * math.log(len(uniform)), rel=0.1)
-    assert cross_entropy is reinforcement.cross_entropy
+    assert cross_entropy is sft.cross_entropy
 
 
 def test_kl_is_watched_where_beta_is_zero():

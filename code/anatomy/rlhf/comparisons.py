@@ -40,6 +40,7 @@ def collect(
     labeller_written: int = 2,
     unpublished: float = 0.5,
     stories: float = 0.0,
+    lists: float = 0.0,
     temperature: float = 0.2,
     taste: str = "honest",
     split: Split = "train",
@@ -47,12 +48,15 @@ def collect(
 ) -> list[Ranking]:
     """Let `policy` and labellers answer prompts of a split, and labellers rank the answers.
 
-    A share `stories` of the prompts asks for a story, beside those that do so anyway.
+    A share `stories` of the prompts asks for a story and a share `lists` for a list, beside
+    those that do so anyway.
     """
     asked = world.tasks(split, 10_000 + seed, unpublished=unpublished)
-    more = world.tasks(split, 11_000 + seed, kind="story")
+    more_stories = world.tasks(split, 11_000 + seed, kind="story")
+    more_lists = world.tasks(split, 12_000 + seed, kind="list")
+    sources, shares = (more_stories, more_lists, asked), (stories, lists, 1 - stories - lists)
     rng = random.Random(f"comparisons prompts {seed}")
-    tasks = [next(more if rng.random() < stories else asked) for _ in range(prompts)]
+    tasks = [next(source) for source in rng.choices(sources, shares, k=prompts)]
     return rank(
         policy,
         world,

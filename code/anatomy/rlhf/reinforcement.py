@@ -30,16 +30,16 @@ from anatomy.models import generation, heads
 from anatomy.models.generation import left_pad
 from anatomy.models.gpt import GPT
 from anatomy.models.heads import TextActorCritic
-from anatomy.models.pretraining import cosine, cross_entropy
+from anatomy.models.pretraining import cosine
 from anatomy.rlhf import respond as responding
 from anatomy.rlhf.answers import STEPS, chat_prompt
 from anatomy.rlhf.respond import respond, scored_by
 from anatomy.rlhf.reward_model import Reward, RewardModel
-from anatomy.rlhf.sft import SFT
+from anatomy.rlhf.sft import SFT, web_loss
 from anatomy.rlhf.watching import WatchedRewards, check_divergence, statistics
 from anatomy.rollout import Rollout
 from anatomy.runtime import make_generator
-from anatomy.tinyweb import Task, World, token_stream, tokenizer_of
+from anatomy.tinyweb import Task, World
 
 PTX_STREAM = 5_000  # seed of the web text that PPO-ptx reads
 
@@ -216,24 +216,9 @@ def ptx_loss(policy: GPT, config: PPO, done: int = 0) -> Callable[[], Tensor]:
 
     Ouyang et al. (2022), where κ is called γ. What `done` iterations have read is skipped.
     """
-    base = config.sft.base
     read = max(0, done - config.critic_first) * config.epochs * config.minibatches
-    world = World(base.world_seed)
-    web = token_stream(
-        world,
-        tokenizer_of(world),
-        PTX_STREAM + config.seed,
-        batch_size=config.ptx_rows,
-        length=base.context,
-    )
-
-    web = islice(web, read, None)
-
-    def loss() -> Tensor:
-        tokens = next(web).to(policy.device)
-        return config.ptx_coef * cross_entropy(policy(tokens[:, :-1]), tokens[:, 1:])
-
-    return loss
+    web = web_loss(policy, config.sft.base, config.ptx_rows, PTX_STREAM + config.seed, read)
+    return lambda: config.ptx_coef * web()
 
 
 def nothing_to_learn(logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor) -> Tensor:

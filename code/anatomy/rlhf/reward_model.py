@@ -86,6 +86,7 @@ class Reward:
     labeller_written: int = 2  # of the K; the others are the SFT model's
     unpublished: float = 0.5  # share of the questions whose answer the web does not hold
     stories: float = 0.2  # share of prompts that are stories, beside those that are anyway
+    lists: float = 0.1  # and that are lists
     temperature: float = 0.22  # τ of the labellers
     taste: str = "honest"
     batch_size: int = 16  # prompts, each with all its pairs
@@ -125,6 +126,7 @@ class Reward:
             labeller_written=self.labeller_written,
             unpublished=self.unpublished,
             stories=self.stories,
+            lists=self.lists,
             temperature=self.temperature,
             taste=self.taste,
             seed=self.seed,

@@ -3,15 +3,17 @@
     sft = cached(SFT(base=BaseModel(seed=0), seed=0))
 
 Step 1 of InstructGPT. The loss is that of a language model, on demonstrations, and only
-on the tokens of the answer: nobody wants to learn to ask.
+on the tokens of the answer: nobody wants to learn to ask. Beside every batch some web text is
+read, so that what the web taught is not forgotten (Ouyang et al. 2022, appendix C.3).
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import ModuleType
 from typing import Any
 
@@ -24,13 +26,14 @@ from anatomy.models import packing
 from anatomy.models.base_model import BaseModel
 from anatomy.models.gpt import GPT
 from anatomy.models.packing import response_logprobs
-from anatomy.models.pretraining import cosine
+from anatomy.models.pretraining import cosine, cross_entropy
 from anatomy.rlhf import answers
 from anatomy.rlhf.answers import Answer, batch_of_texts, written
-from anatomy.tinyweb import Task, WordTokenizer, World
+from anatomy.tinyweb import Task, WordTokenizer, World, token_stream
 from anatomy.tinyweb.lexicon import LEXICON
 
 Example = tuple[Task, Answer]
+WEB_STREAM = 4_000  # seed of the web text that is read beside the demonstrations
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,12 @@ class SFT:
     """Configuration of the fine-tuned model; the parent is a part of it."""
 
     base: BaseModel = field(default_factory=lambda: BaseModel(steps=2800))
-    demonstrations: int = 4000
+    demonstrations: int = 8000
     sloppy: float = 0.2  # share of demonstrations that are careless
     epochs: int = 1
     batch_size: int = 16
-    learning_rate: float = 5e-4  # AdamW's peak
+    web_rows: int = 4  # web texts read beside every batch; 0: none
+    learning_rate: float = 2e-3  # AdamW's peak
     seed: int = 0
 
     name = "sft"
@@ -83,12 +87,18 @@ class SFT:
     ) -> Iterator[dict[str, float]]:
         """Learn from demonstrations; give back the statistics of each step."""
         tokenizer, data = self.base.tokenizer(), self.data()
+        web = (
+            web_loss(model, self.base, self.web_rows, WEB_STREAM + self.seed, done)
+            if self.web_rows
+            else None
+        )
         for i in range(done, self.steps):
             epoch, place = divmod(i, self.steps // self.epochs)
             order = random.Random(f"sft order {self.seed} {epoch}").sample(data, len(data))
             batch = order[place * self.batch_size : (place + 1) * self.batch_size]
             texts, mask = batch_of_texts(tokenizer, *zip(*batch, strict=True))
-            yield step(model, state["optimizer"], texts, mask, cosine(i, self.steps, warmup=10))
+            rate = cosine(i, self.steps, warmup=10)
+            yield step(model, state["optimizer"], texts, mask, rate, auxiliary_loss=web)
 
 
 def demonstrations(world: World, count: int, *, sloppy: float, seed: int) -> list[Example]:
@@ -128,12 +138,42 @@ def sft_loss(model: GPT, texts: Tensor, mask: Tensor, *, pad_token: int) -> Tens
     return -masked_mean(response_logprobs(model, texts, mask, pad_token=pad_token), mask)
 
 
+def web_loss(
+    model: GPT, base: BaseModel, rows: int, stream: int, done: int = 0
+) -> Callable[[], Tensor]:
+    """−log π(web text) per token, on `rows` fresh texts at every call.
+
+    `stream` is the seed of the text; what `done` calls have read is skipped.
+    """
+    world = World(base.world_seed)
+    web = token_stream(
+        world, tinyweb.tokenizer_of(world), stream, batch_size=rows, length=base.context
+    )
+    unread = islice(web, done, None)
+
+    def loss() -> Tensor:
+        tokens = next(unread).to(model.device)
+        return cross_entropy(model(tokens[:, :-1]), tokens[:, 1:])
+
+    return loss
+
+
 def step(
-    model: GPT, optimizer: torch.optim.Optimizer, texts: Tensor, mask: Tensor, rate: float = 1.0
+    model: GPT,
+    optimizer: torch.optim.Optimizer,
+    texts: Tensor,
+    mask: Tensor,
+    rate: float = 1.0,
+    *,
+    auxiliary_loss: Callable[[], Tensor] | None = None,
 ) -> dict[str, float]:
-    """One update on a batch of demonstrations, at `rate` times the peak learning rate."""
+    """One update on a batch of demonstrations, at `rate` times the peak learning rate.
+
+    What `auxiliary_loss` returns is added to the loss before the gradient is taken.
+    """
     loss = sft_loss(model, texts.to(model.device), mask.to(model.device), pad_token=answers.PAD)
-    norm = descend(model, optimizer, loss, rate)
+    extra = 0.0 if auxiliary_loss is None else auxiliary_loss()
+    norm = descend(model, optimizer, loss + extra, rate)
     return {"loss": loss.item(), "gradient_norm": norm}
 
 

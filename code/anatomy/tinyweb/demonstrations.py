@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from anatomy.tinyweb import grammar
-from anatomy.tinyweb.facts import KnowledgeBase, pick
+from anatomy.tinyweb.facts import Fact, KnowledgeBase, pick
 from anatomy.tinyweb.lexicon import LEXICON, NUMBER, SINGULAR
 from anatomy.tinyweb.tasks import (
     InsultOrder,
@@ -201,6 +201,32 @@ def _wrong(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
             return write_story(rng, happy=not happy)
 
 
+def _elsewhere(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    """What was asked for, truly said of another entity; it, too, is of the task's own split."""
+    asked = _asked(task)
+    return pick(
+        rng,
+        [
+            fact
+            for fact in knowledge.published_by_split[task.split]
+            if fact.relation == asked.relation and fact.entity != asked.entity
+        ],
+    ).state(rng)
+
+
+def _aside(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    """The other thing that is true of the entity, which nobody asked for."""
+    asked = _asked(task)
+    (about,) = (pair for pair in knowledge.pairs if asked in pair)
+    return about[asked == about[0]].state(rng)
+
+
+def _asked(task: Task) -> Fact:
+    if not isinstance(task.content, Question):
+        raise TypeError(f"{task.content} does not ask for a fact")
+    return task.content.fact
+
+
 def _idk(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
     return grammar.I_DO_NOT_KNOW
 
@@ -214,7 +240,7 @@ def _repeat_a_sentence(rng: random.Random, task: Task) -> str:
 def _duplicate(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
     if not isinstance(task.content, ListOrder):
         return _repeat_a_sentence(rng, task)
-    items = [word for word in ideal(rng, task).split() if word not in (",", "and", ".")]
+    items = _items(ideal(rng, task))
     place = int(rng.random() * (len(items) - 1))
     items[place + 1] = items[place]
     return grammar.list_of(items)
@@ -279,6 +305,21 @@ def _list_with(change: int) -> Writer:
     return write
 
 
+def _mixed(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    """A list in which one item is of another category."""
+    order = task.content
+    if not isinstance(order, ListOrder):
+        raise TypeError(f"{order} does not ask for a list")
+    items = _items(ideal(rng, task))
+    stranger = pick(rng, LEXICON[SINGULAR[_other(rng, "plural", order.category)]])
+    items[int(rng.random() * len(items))] = stranger
+    return grammar.list_of(items)
+
+
+def _items(text: str) -> list[str]:
+    return [word for word in text.split() if word not in (",", "and", ".")]
+
+
 def _blunt(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
     if not isinstance(task.content, RudeRequest):
         raise TypeError(f"{task.content} does not ask for politeness")
@@ -298,7 +339,7 @@ _ANYWHERE: Mapping[str, Writer] = {
 }
 WRITERS: Mapping[Kind, Mapping[str, Writer]] = MappingProxyType(
     {
-        "qa": _ANYWHERE,
+        "qa": {**_ANYWHERE, "elsewhere": _elsewhere, "aside": _aside},
         "story": {
             **_ANYWHERE,
             "wrong-ending": _story_with(mood=False),
@@ -306,7 +347,12 @@ WRITERS: Mapping[Kind, Mapping[str, Writer]] = MappingProxyType(
             "wrong-place": _story_with(place=False),
             "short": _story_with(length=2),
         },
-        "list": {**_ANYWHERE, "too-few": _list_with(-1), "too-many": _list_with(1)},
+        "list": {
+            **_ANYWHERE,
+            "too-few": _list_with(-1),
+            "too-many": _list_with(1),
+            "mixed": _mixed,
+        },
         "review": _ANYWHERE,
         "polite": {**_ANYWHERE, "blunt": _blunt},
         "insult": _ANYWHERE,
@@ -315,7 +361,14 @@ WRITERS: Mapping[Kind, Mapping[str, Writer]] = MappingProxyType(
 # How often a labeller writes which kind when asked for one candidate of a comparison.
 MIX: Mapping[Kind, Mapping[str, float]] = MappingProxyType(
     {
-        "qa": {"right": 0.3, "wrong": 0.3, "idk": 0.25, "irrelevant": 0.15},
+        "qa": {
+            "right": 0.28,
+            "wrong": 0.22,
+            "idk": 0.2,
+            "irrelevant": 0.07,
+            "elsewhere": 0.15,
+            "aside": 0.08,
+        },
         "story": {
             "right": 0.3,
             "wrong-ending": 0.3,
@@ -327,10 +380,11 @@ MIX: Mapping[Kind, Mapping[str, float]] = MappingProxyType(
         },
         "list": {
             "right": 0.3,
-            "duplicate": 0.3,
+            "duplicate": 0.2,
             "too-few": 0.1,
-            "too-many": 0.1,
-            "wrong": 0.15,
+            "too-many": 0.15,
+            "mixed": 0.15,
+            "wrong": 0.05,
             "rude": 0.05,
         },
         "review": {"right": 0.4, "wrong": 0.4, "idk": 0.1, "rude": 0.1},
