@@ -11,7 +11,7 @@ import torch
 from anatomy.algorithms.ppo import judge, update
 from anatomy.models.pretraining import cross_entropy
 from anatomy.reporting.checkpoints import cached, load_checkpoint
-from anatomy.rlhf import sft, watching
+from anatomy.rlhf import reinforcement, sft, watching
 from anatomy.rlhf.reinforcement import PPO, ptx_loss, start_from
 from anatomy.rlhf.respond import respond, scored_by, token_rewards
 from anatomy.rlhf.reward_model import Reward, RewardModel

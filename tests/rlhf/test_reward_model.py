@@ -106,6 +106,13 @@ def test_rankings_follow_a_sharp_labeller_and_hide_nothing(model, world, tasks):
     assert any(list(r.gold) != sorted(r.gold, reverse=True) for r in noisy)
 
 
+def test_shares_of_stories_and_lists(model, world):
+    found = collect(model, world, 60, answers=2, labeller_written=2, stories=0.5, lists=0.5)
+    assert {r.task.kind for r in found} == {"story", "list"}
+    found = collect(model, world, 60, answers=2, labeller_written=2, lists=1.0)
+    assert {r.task.kind for r in found} == {"list"}
+
+
 def test_comparisons_never_leave_their_split(rankings):
     assert {r.task.split for r in rankings} == {"train"}
 

@@ -13,7 +13,15 @@ from anatomy.models.pretraining import cross_entropy
 from anatomy.reporting.checkpoints import CheckpointError, cache_file, cached, load_checkpoint
 from anatomy.rlhf import sft as module
 from anatomy.rlhf.answers import PAD, batch_of_texts
-from anatomy.rlhf.sft import SFT, demonstrations, make_optimizer, sft_loss, start_from, step
+from anatomy.rlhf.sft import (
+    SFT,
+    demonstrations,
+    make_optimizer,
+    sft_loss,
+    start_from,
+    step,
+    web_loss,
+)
 
 
 def test_demonstrations_are_the_training_splits_and_sloppy_now_and_then(world):
@@ -54,6 +62,39 @@ def test_a_step_lowers_the_loss(model, tokenizer, small):
     optimizer = make_optimizer(model, 1e-2)
     losses = [step(model, optimizer, texts, mask)["loss"] for _ in range(5)]
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_web_text_adds_its_gradient(model, tokenizer, small):
+    """With −log π of the web beside it, the step is that of the sum of both losses."""
+    texts, mask = batch_of_texts(tokenizer, *zip(*small.data()[:8], strict=True))
+    web = web_loss(model, small.base, 2, 77)
+    unread = web_loss(model, small.base, 2, 77, done=1)
+    first = web()
+    torch.testing.assert_close(web(), unread())  # what was read is skipped
+    loss = sft_loss(model, texts, mask, pad_token=PAD) + first
+    expected = torch.autograd.grad(loss, list(model.parameters()))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    optimizer.param_groups[0]["peak"] = 1e-3
+    before = [p.detach().clone() for p in model.parameters()]
+    again = web_loss(model, small.base, 2, 77)
+    stats = step(model, optimizer, texts, mask, auxiliary_loss=again)
+    norm = sum(float(g.square().sum()) for g in expected) ** 0.5
+    assert stats["gradient_norm"] == pytest.approx(norm, rel=1e-4)
+    assert stats["loss"] == pytest.approx(float(loss - first), rel=1e-5)  # the answers' alone
+    for p, old, g in zip(model.parameters(), before, expected, strict=True):
+        torch.testing.assert_close(
+            old - p.detach(), 1e-3 * g / max(1.0, norm), atol=1e-6, rtol=1e-3
+        )
+
+
+def test_without_web_text_only_the_answers_teach(small, monkeypatch):
+    calls = []
+    monkeypatch.setattr(module, "web_loss", lambda *a, **k: calls.append(a) or (lambda: 0.0))
+    for rows in (0, 3):
+        stage = replace(small, web_rows=rows)
+        model = stage.build()
+        next(iter(stage.train(model, stage.begin(model, stage.base.build()))))
+    assert [call[2] for call in calls] == [3]
 
 
 def test_a_loss_that_is_no_number_changes_nothing(model, tokenizer, small):

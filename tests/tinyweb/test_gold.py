@@ -8,8 +8,9 @@ from itertools import islice
 
 import pytest
 
-from anatomy.tinyweb import KINDS, Task, World
-from anatomy.tinyweb.demonstrations import MIX, WRITERS
+from anatomy.tinyweb import KINDS, Task, World, grammar
+from anatomy.tinyweb.faults import MIX, WRITERS
+from anatomy.tinyweb.lexicon import LEXICON, NUMBER, SINGULAR
 from anatomy.tinyweb.tasks import Kind, Question
 
 Asked = Callable[[Kind], Task]
@@ -49,7 +50,7 @@ def test_gold_falls_with_every_planted_fault(
             assert gold.verdict != "right" or gold.parts[-1].points < 0
         assert gold.score == pytest.approx(sum(part.points for part in gold.parts))
         assert gold.rude == (fault == "rude" or (kind == "insult" and fault == "wrong"))
-        assert gold.fluent == (fault != "gibberish")
+        assert gold.fluent == (fault not in ("gibberish", "mixed"))  # a list is of one category
         if fault == "idk":
             assert gold.verdict == "idk"
         if fault == "flattering":
@@ -202,6 +203,30 @@ def test_labeller_written_answers_come_in_their_mix(
         assert set(mix) <= set(WRITERS[kind])
     with pytest.raises(ValueError, match="no answer of the kind 'wrong-ending' to a qa task"):
         world.labeller_written(asked("qa"), rng, "wrong-ending")
+
+
+def test_true_answers_to_another_question(world: World, rng: random.Random) -> None:
+    """`elsewhere` keeps what is asked for and changes the entity; `aside` does the opposite."""
+    for task in islice(world.tasks("train", 8, kind="qa"), 400):
+        asked = task.content.fact
+        for fault, kept in (("elsewhere", "relation"), ("aside", "entity")):
+            answer = world.labeller_written(task, rng, fault)
+            entity, relation, value = grammar.stated(answer)
+            assert world.knowledge.is_true(entity, relation, value)
+            same = {"relation": relation == asked.relation, "entity": entity == asked.entity}
+            assert [name for name, holds in same.items() if holds] == [kept], (fault, answer)
+            assert world.gold(task, answer).verdict == "off-topic"
+            assert world.gold(task, answer).score == pytest.approx(-0.2)
+
+
+def test_a_mixed_list_has_one_stranger(world: World, rng: random.Random) -> None:
+    for task in islice(world.tasks("train", 9, kind="list"), 400):
+        text = world.labeller_written(task, rng, "mixed")
+        items = [word for word in text.split() if word not in (",", "and", ".")]
+        own = LEXICON[SINGULAR[task.content.category]]
+        assert len(items) == NUMBER[task.content.count]
+        assert sum(item not in own for item in items) == 1
+        assert not world.gold(task, text).fluent  # a list of the grammar is of one category
 
 
 def test_ideal_lists_are_alphabetical_and_never_repeat(world: World, rng: random.Random) -> None:

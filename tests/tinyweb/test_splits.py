@@ -149,6 +149,9 @@ def test_what_people_write_for_one_split_is_about_its_entities(
             answers = [world.demonstration(task, rng, sloppy=0.7)]
             answers += [world.labeller_written(task, rng, "irrelevant")]
             answers += [world.labeller_written(task, rng, "extra")]
+            if task.kind == "qa":
+                answers += [world.labeller_written(task, rng, "elsewhere")]
+                answers += [world.labeller_written(task, rng, "aside")]
             for answer in answers:
                 for sentence in grammar.sentences(answer):
                     found = grammar.stated(sentence)

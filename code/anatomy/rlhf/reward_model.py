@@ -87,6 +87,7 @@ class Reward:
     unpublished: float = 0.5  # share of the questions whose answer the web does not hold
     stories: float = 0.2  # share of prompts that are stories, beside those that are anyway
     lists: float = 0.1  # and that are lists
+    unseen: tuple[str, ...] = ()  # faults that no labeller writes, so that none is compared
     temperature: float = 0.22  # τ of the labellers
     taste: str = "honest"
     batch_size: int = 16  # prompts, each with all its pairs
@@ -109,7 +110,8 @@ class Reward:
     def sources(self) -> Sequence[ModuleType]:
         """The modules whose code decides what the weights become."""
         own = (sft, comparisons, preferences, answers, packing)
-        return (*self.sft.sources, tinyweb.gold, tinyweb.labeller, *own)
+        judges = (tinyweb.faults, tinyweb.gold, tinyweb.labeller)
+        return (*self.sft.sources, *judges, *own)
 
     def build(self) -> RewardModel:
         """A reward model that has seen no comparison."""
@@ -127,6 +129,7 @@ class Reward:
             unpublished=self.unpublished,
             stories=self.stories,
             lists=self.lists,
+            unseen=self.unseen,
             temperature=self.temperature,
             taste=self.taste,
             seed=self.seed,

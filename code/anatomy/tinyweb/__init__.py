@@ -4,7 +4,7 @@ Read the modules in this order:
 
 1. `lexicon`, `grammar`: the words, and every sentence as a template
 2. `facts`: what is true, what the web publishes of it, what is held out
-3. `tasks`, `demonstrations`: what users ask, and what people answer
+3. `tasks`, `demonstrations`, `faults`: what users ask, and what people answer
 4. `documents`: the web that a language model learns from
 5. `gold`, `labeller`: what an answer is worth, and noisy judgements of it
 6. `world`, `tokenizer`, `reading`: all of it as one object, as numbers, and for people

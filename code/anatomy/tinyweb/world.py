@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from anatomy.tinyweb import demonstrations, grammar
+from anatomy.tinyweb import demonstrations, faults, grammar
 from anatomy.tinyweb.documents import Document, DocumentKind, DocumentWriter
 from anatomy.tinyweb.facts import Fact, Frequency, KnowledgeBase, Split, check_split
 from anatomy.tinyweb.gold import Gold, gold
@@ -170,7 +170,7 @@ class World:
 
         Without a kind, one is drawn from the mix of its kind of task.
         """
-        return demonstrations.labeller_written(rng, self.knowledge, task, kind)
+        return faults.labeller_written(rng, self.knowledge, task, kind)
 
     def gold(self, task: Task, answer: str, *, ended: bool = True) -> Gold:
         """What an answer is worth, in [−1, 1], and why."""
