@@ -147,6 +147,17 @@ def test_labellers_write_one_right_answer_and_one_with_a_fault_except_to_questio
     assert planted(tasks[0], rng, 0) == []
 
 
+def test_faults_that_are_unseen_are_never_written(world):
+    rng, faults = random.Random(2), {"elsewhere", "aside", "mixed"}
+    tasks = [
+        next(world.tasks("train", 1, kind=kind)) for kind in ("qa", "list") for _ in range(200)
+    ]
+    drawn = {kind for task in tasks for kind in planted(task, rng, 2)}
+    left = {kind for task in tasks for kind in planted(task, rng, 2, tuple(faults))}
+    assert faults < drawn
+    assert left == drawn - faults
+
+
 def test_some_answers_belong_to_another_prompt(world, tasks):
     """The hole that PPO once found: a refusal below a question has to be seen by labellers."""
     rng = random.Random(1)
