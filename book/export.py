@@ -3,14 +3,14 @@
     python book/export.py [--source FOLDER] [--out FOLDER] [--with-solutions]
 
 A reader's copy: an install cell first, plain Markdown, no outputs, no solutions, exercise
-stubs ready to fill in, and cell ids that stay the same while a cell's text does.
+stubs ready to fill in, and cell ids that stay the same while a cell's text does. By these ids
+a notebook that somebody has worked in is known, and it is never written over.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -31,6 +31,12 @@ import importlib.util
 
 if importlib.util.find_spec("anatomy") is None:
     %pip install -q "{requirement}"
+    importlib.invalidate_caches()
+    if importlib.util.find_spec("anatomy") is None:
+        raise ModuleNotFoundError(
+            "The package was not installed; pip says why above. It needs a network and git. "
+            "Then run this cell again."
+        )
 """
 
 
@@ -86,11 +92,8 @@ def export(path: Path, page: str, site: Site, home: Repository, *, solutions: bo
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         cells.append(cell)
-    seen: Counter[str] = Counter()
-    for cell in cells:
-        text = f"{cell.cell_type}\n{cell.source}"
-        seen[text] += 1
-        cell["id"] = hashlib.sha256(f"{page}\n{text}\n{seen[text]}".encode()).hexdigest()[:12]
+    for cell, its in zip(cells, ids(page, cells), strict=True):
+        cell["id"] = its
     metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
         "language_info": {"name": "python"},
@@ -101,15 +104,42 @@ def export(path: Path, page: str, site: Site, home: Repository, *, solutions: bo
     return notebook
 
 
+def ids(page: str, cells: list[Any]) -> list[str]:
+    """An id for each cell that changes with the cell's text and with nothing else."""
+    seen: Counter[str] = Counter()
+    found = []
+    for cell in cells:
+        text = f"{cell.cell_type}\n{cell.source}"
+        seen[text] += 1
+        found.append(hashlib.sha256(f"{page}\n{text}\n{seen[text]}".encode()).hexdigest()[:12])
+    return found
+
+
+def untouched(path: Path, page: str) -> bool:
+    """Whether a notebook is one of ours and nobody has written in it; to run it is no writing."""
+    try:
+        cells = nbformat.read(path, as_version=4).cells
+        return bool(cells) and [cell.get("id") for cell in cells] == ids(page, cells)
+    except Exception:  # nbformat raises what it likes for a file that is no notebook
+        return False
+
+
 def export_all(source: Path, out: Path, *, solutions: bool = False) -> list[Path]:
-    """Every notebook of the book under `out`, at its page's path; what was there goes."""
+    """Every notebook of the book under `out`, at its page's path, unless somebody worked in it.
+
+    Notebooks of pages that are no more go. Other files under `out` stay.
+    """
     home = repository()
     site = survey(source, home)
-    shutil.rmtree(out, ignore_errors=True)
+    for old in out.glob("*/**/*.ipynb"):
+        if untouched(old, old.relative_to(out).with_suffix("").as_posix()):
+            old.unlink()
     written = []
     for path in sources(source):
         page = path.relative_to(source).with_suffix("").as_posix()
         target = out / f"{page}.ipynb"
+        if target.exists():
+            continue
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(export(path, page, site, home, solutions=solutions), target)
         written.append(target)
@@ -123,8 +153,17 @@ def main() -> None:
     parser.add_argument("--with-solutions", action="store_true", help="for checks, not readers")
     arguments = parser.parse_args()
     out = arguments.out or arguments.source / "_build" / "notebooks"
-    written = export_all(arguments.source.resolve(), out, solutions=arguments.with_solutions)
+    if not (arguments.source / "_config.yml").is_file():
+        parser.error(f"--source {arguments.source} holds no _config.yml: name the book's folder")
+    if out.exists() and not out.is_dir():
+        parser.error(f"--out {out} is a file: name a folder")
+    source = arguments.source.resolve()
+    written = export_all(source, out, solutions=arguments.with_solutions)
     print(f"{len(written)} notebooks are in {out}")
+    for path in sources(source):
+        kept = out / path.relative_to(source).with_suffix(".ipynb")
+        if kept not in written:
+            print(f"{kept} was edited and stays as it is; rename it to get a clean one")
 
 
 if __name__ == "__main__":

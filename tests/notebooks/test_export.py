@@ -71,6 +71,61 @@ def test_exercise_keeps_stub_and_check_and_loses_the_solution(
     assert not any("THE SOLUTION" in source for source in sources)
 
 
+def test_a_failed_installation_ends_the_first_cell_with_a_sentence(
+    exported: dict[str, nbformat.NotebookNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = next(iter(exported.values())).cells[0].source
+    without_network = re.sub(r"%pip install.*", "pass", first)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="run this cell again"):
+        exec(without_network, {})
+
+
+def test_work_and_other_files_survive_another_export(tmp_path: Path) -> None:
+    first = export.export_all(FIXTURE, tmp_path)
+    exercises, other = tmp_path / "chapters/01_sample/exercises.ipynb", tmp_path / "grades.csv"
+    other.write_text("Ada,20")
+    gone, broken = tmp_path / "chapters/01_sample/gone.ipynb", tmp_path / "mine/notes.ipynb"
+    broken.parent.mkdir()
+    broken.write_text("{")
+    old = nbformat.read(exercises, as_version=4)
+    for cell, its in zip(old.cells, export.ids("chapters/01_sample/gone", old.cells), strict=True):
+        cell["id"] = its
+    nbformat.write(old, gone)
+
+    notebook = nbformat.read(exercises, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code[0].outputs = [nbformat.v4.new_output("stream", text="a run is no work")]
+    nbformat.write(notebook, exercises)
+    assert export.export_all(FIXTURE, tmp_path) == first
+    assert not gone.exists(), "its page is no more"
+
+    code[-1].source += "\n# my answer"
+    nbformat.write(notebook, exercises)
+    assert exercises not in export.export_all(FIXTURE, tmp_path)
+    assert "# my answer" in exercises.read_text()
+    assert (other.read_text(), broken.read_text()) == ("Ada,20", "{")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--source", "{}/nothing"], "holds no _config.yml"), (["--out", "{}/file"], "is a file")],
+)
+def test_a_wrong_folder_is_refused(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("x")
+    named = [argument.format(tmp_path) for argument in arguments]
+    monkeypatch.setattr("sys.argv", ["export.py", *named])
+    with pytest.raises(SystemExit):
+        export.main()
+    assert said in capsys.readouterr().err
+
+
 def test_solutions_can_be_kept_for_checks() -> None:
     path = FIXTURE / "chapters/01_sample/exercises.md"
     home = export.repository()
