@@ -17,6 +17,7 @@ LAST_VALUES = [1.0]
 NEVER = [[False, False, False]]
 IN_THE_MIDDLE = [[False, True, False]]
 AT_THE_EDGE = [[False, False, True]]
+TWICE = [REWARDS * 2, VALUES * 2, LAST_VALUES * 2]
 
 
 def random_record(
@@ -47,10 +48,18 @@ def wrong_gae(
 ) -> Tensor:
     """GAE as printed in the package, except for one mistake."""
     nowhere, ends = torch.zeros_like(terminated), terminated | truncated
-    worthless = {"worthless after both": ends, "worth something after both": nowhere}
+    worthless = {
+        "worthless after both": ends,
+        "worth something after both": nowhere,
+        "truncated before terminated": terminated & ~truncated,
+    }
     cut = {"never cut": nowhere, "cut at terminations": terminated, "cut at truncations": truncated}
     decay = {"γ only": gamma, "λ only": gae_lambda}.get(mistake, gamma * gae_lambda)
-    edge = torch.zeros_like(last_values) if mistake == "nothing after the edge" else last_values
+    edge = last_values
+    if mistake == "nothing after the edge":
+        edge = torch.zeros_like(last_values)
+    if mistake == "nothing after a truncated edge":
+        edge = torch.where(truncated[:, -1], 0.0, last_values)
 
     next_values = torch.cat([values[:, 1:], edge[:, None]], dim=1)
     next_values = torch.where(worthless.get(mistake, terminated), 0.0, next_values)
@@ -91,9 +100,13 @@ GAE = Exercise(
         ),
         Case(
             "a termination in the middle",
-            given(REWARDS, VALUES, LAST_VALUES, IN_THE_MIDDLE, NEVER, gamma=0.9, gae_lambda=0.5),
-            "After a termination the future is worth 0, and the next step is another episode.",
-            expected=[[0.95, -1.0, 2.4]],
+            given(
+                *TWICE, IN_THE_MIDDLE * 2, NEVER + IN_THE_MIDDLE, gamma=0.9, gae_lambda=0.5
+            ),  # in the second row the clock rings in the same step
+            "After a termination the future is worth 0, and the next step is another episode. "
+            "In the second row the step is also marked as truncated; the task has ended all the "
+            "same.",
+            expected=[[0.95, -1.0, 2.4]] * 2,
         ),
         Case(
             "a truncation in the middle",
@@ -102,10 +115,11 @@ GAE = Exercise(
             expected=[[1.1525, -0.55, 2.4]],
         ),
         Case(
-            "a termination at the record's edge",
-            given(REWARDS, VALUES, LAST_VALUES, AT_THE_EDGE, NEVER, gamma=0.9, gae_lambda=0.5),
-            "last_values is V(s_T); the task ended before s_T, so it must not be used.",
-            expected=[[1.45625, 0.125, 1.5]],
+            "a termination, then a truncation, at the record's edge",
+            given(*TWICE, AT_THE_EDGE + NEVER, NEVER + AT_THE_EDGE, gamma=0.9, gae_lambda=0.5),
+            "last_values is V(s_T). The first row terminates before s_T, so it must not be used; "
+            "the second is only cut there, so it must.",
+            expected=[[1.45625, 0.125, 1.5], [1.6385, 0.53, 2.4]],
         ),
         Case(
             "λ = 0: the TD errors themselves",
@@ -155,6 +169,16 @@ GAE = Exercise(
             "You did not use last_values: the record's edge is not the end of the task.",
         ),
         mistaken(
+            "nothing after a truncated edge",
+            "You dropped last_values where the record's last step is truncated. It is V(s_T) "
+            "there too.",
+        ),
+        mistaken(
+            "truncated before terminated",
+            "Where both masks are True you kept the bootstrap. The task has ended, so the future "
+            "is worth 0, whatever the clock says.",
+        ),
+        mistaken(
             "printed exponent",
             "Your last term carries (γλ)^{T−t+1}, as PPO's eq. 11 prints it. It is (γλ)^{T−t−1}: "
             "see errata E1.",
@@ -186,6 +210,7 @@ EXPONENT = Exercise(
         Case("T = 5, t = 3: one step earlier", given(5, 3), "Â₃ = δ₃ + γλ δ₄.", expected=1),
         Case("T = 5, t = 1", given(5, 1), "Count the steps from t to T − 1.", expected=3),
         Case("T = 128, t = 0", given(128, 0), "Count the steps from t to T − 1.", expected=127),
+        Case("T = 12, t = 7", given(12, 7), "Count the steps from t to T − 1.", expected=4),
     ),
     wrong_answers=(
         WrongAnswer(

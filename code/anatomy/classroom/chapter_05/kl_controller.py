@@ -38,6 +38,14 @@ def without_a_middle(kl_coef: float, kl: float, *, target: float) -> float | Non
     return None
 
 
+def thresholds_for_one_target(kl_coef: float, kl: float, *, target: float) -> float:
+    return rule(kl_coef, kl, target=0.01)
+
+
+def halving_by_subtraction(kl_coef: float, kl: float, *, target: float) -> float:
+    return kl_coef - 0.5 if kl < target / 1.5 else rule(kl_coef, kl, target=target)
+
+
 def doubling_only(kl_coef: float, kl: float, *, target: float) -> float:
     return kl_coef * 2 if kl > target * 1.5 else kl_coef
 
@@ -102,6 +110,42 @@ KL_CONTROLLER = Exercise(
             "The step is always a factor of 2, however far the KL is.",
             expected=0.5,
         ),
+        Case(
+            "KL 0: the policy did not move",
+            given(0.02, 0.0, target=0.01),
+            "The step is always a factor of 2, however small the KL is, and nothing limits it.",
+            expected=0.01,
+        ),
+        Case(
+            "another target, KL half of it",
+            given(1000.0, 0.25, target=0.5),
+            "The thresholds move with the target; the coefficient has no limit.",
+            expected=500.0,
+        ),
+        Case(
+            "another target, KL twice of it",
+            given(1000.0, 1.0, target=0.5),
+            "The thresholds move with the target; the coefficient has no limit.",
+            expected=2000.0,
+        ),
+        Case(
+            "KL exactly target/1.5",
+            given(1.0, 2.0, target=3.0),
+            "The paper's rule says less than target/1.5.",
+            expected=1.0,
+        ),
+        Case(
+            "KL 0.66 times the target",
+            given(1.0, 0.66, target=1.0),
+            "1/1.5 is 0.667, and 0.66 is less.",
+            expected=0.5,
+        ),
+        Case(
+            "KL 1.51 times the target",
+            given(1.0, 1.51, target=1.0),
+            "1.51 is more than 1.5.",
+            expected=2.0,
+        ),
     ),
     wrong_answers=(
         WrongAnswer(
@@ -127,6 +171,14 @@ KL_CONTROLLER = Exercise(
         WrongAnswer(
             "You scale by KL/target. The paper's rule moves by a factor of 2 or not at all.",
             proportional,
+        ),
+        WrongAnswer(
+            "Your thresholds are those of a target of 0.01, whatever `target` says.",
+            thresholds_for_one_target,
+        ),
+        WrongAnswer(
+            "You subtract ½. The rule halves: kl_coef / 2.",
+            halving_by_subtraction,
         ),
         WrongAnswer(
             "Between the thresholds you return nothing: return kl_coef unchanged.",

@@ -87,6 +87,17 @@ RATIOS = Exercise(
             "The range is [0.8, 1.2] for ρ. In the logarithm it is [−0.223, 0.182].",
             expected={"outside": 0.5, "lowest": 0.9, "highest": 1.21},
         ),
+        Case(
+            "a narrower range, ε = 0.1",
+            given(
+                [[math.log(0.85), math.log(1.05), math.log(1.15)]],
+                [[0.0] * 3],
+                [[True] * 3],
+                clip_range=0.1,
+            ),
+            "The range is 1 ± clip_range, not always 0.8 to 1.2.",
+            expected={"outside": 2 / 3, "lowest": 0.85, "highest": 1.15},
+        ),
         Case("random ratios and mask", random_probe, "Compare element by element with ρ."),
     ),
     wrong_answers=(
@@ -94,6 +105,10 @@ RATIOS = Exercise(
         WrongAnswer(
             "You compared log ρ with ε. Outside means |ρ − 1| > ε.",
             probe_of(beyond=lambda ratio, eps: ratio.log().abs() > eps),
+        ),
+        WrongAnswer(
+            "You compared with 0.2, whatever clip_range says.",
+            probe_of(beyond=lambda ratio, eps: (ratio - 1).abs() > 0.2),
         ),
         WrongAnswer(
             "You count only the ratios above 1 + ε; they leave downwards as well.",
