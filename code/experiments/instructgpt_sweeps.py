@@ -42,7 +42,7 @@ METRICS = (
 class Run:
     """One variant of the third step."""
 
-    variant: str  # "kappa", "beta", "no reward", "no sft", "sft without web"
+    variant: str  # "kappa", "beta", "no reward", "no sft"
     recipe: PPO
     samples: int = 1
 
@@ -71,10 +71,7 @@ def measure_run(run: Run) -> dict[str, Any]:
     reward, _, _ = trained(recipe.reward, sft)
     actor = recipe.build()
     state = recipe.begin(actor, base if run.variant == "no sft" else sft, reward)
-    if run.variant == "sft without web":
-        alone, history, _ = trained(replace(recipe.sft, web_rows=0), base)
-        actor.policy.load_state_dict(alone.state_dict())
-    elif run.variant == "no reward":
+    if run.variant == "no reward":
         history = [{"auxiliary_loss": loss} for loss in web_only(recipe, actor.policy)]
     else:
         history = list(recipe.train(actor, state))
@@ -91,8 +88,7 @@ def variants(seed: int) -> list[Run]:
     recipe = recipe_of(seed, iterations=ITERATIONS)
     kappas = [Run("kappa", replace(recipe, ptx_coef=kappa)) for kappa in KAPPAS]
     betas = [Run("beta", replace(recipe, ptx_coef=0.0, kl_coef=beta)) for beta in BETAS]
-    others = [Run(name, recipe) for name in ("no reward", "no sft", "sft without web")]
-    return [*kappas, *betas, *others]
+    return [*kappas, *betas, Run("no reward", recipe), Run("no sft", recipe)]
 
 
 def main() -> None:

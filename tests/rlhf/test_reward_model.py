@@ -147,15 +147,15 @@ def test_labellers_write_one_right_answer_and_one_with_a_fault_except_to_questio
     assert planted(tasks[0], rng, 0) == []
 
 
-def test_faults_that_are_unseen_are_never_written(world):
+def test_what_a_policy_found_is_written_on_demand_only(world):
     rng, faults = random.Random(2), {"elsewhere", "aside", "mixed"}
     tasks = [
         next(world.tasks("train", 1, kind=kind)) for kind in ("qa", "list") for _ in range(200)
     ]
-    drawn = {kind for task in tasks for kind in planted(task, rng, 2)}
-    left = {kind for task in tasks for kind in planted(task, rng, 2, tuple(faults))}
-    assert faults < drawn
-    assert left == drawn - faults
+    usual = {kind for task in tasks for kind in planted(task, rng, 2)}
+    more = {kind for task in tasks for kind in planted(task, rng, 2, found=True)}
+    assert not faults & usual
+    assert more == usual | faults
 
 
 def test_some_answers_belong_to_another_prompt(world, tasks):

@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from anatomy.tinyweb import KINDS, Task, World, grammar
-from anatomy.tinyweb.faults import MIX, WRITERS
+from anatomy.tinyweb.faults import FOUND, MIX, WRITERS
 from anatomy.tinyweb.lexicon import LEXICON, NUMBER, SINGULAR
 from anatomy.tinyweb.tasks import Kind, Question
 
@@ -198,7 +198,7 @@ def test_labeller_written_answers_come_in_their_mix(
     answers = [world.labeller_written(asked("review"), rng) for _ in range(4_000)]
     assert answers.count("the review is bad .") / 4_000 == pytest.approx(0.4, abs=0.03)
     assert answers.count("i do not know .") / 4_000 == pytest.approx(0.1, abs=0.02)
-    for kind, mix in MIX.items():
+    for kind, mix in (*MIX.items(), *FOUND.items()):
         assert sum(mix.values()) == pytest.approx(1)
         assert set(mix) <= set(WRITERS[kind])
     with pytest.raises(ValueError, match="no answer of the kind 'wrong-ending' to a qa task"):

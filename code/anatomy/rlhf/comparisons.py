@@ -15,7 +15,7 @@ from anatomy.models.gpt import GPT
 from anatomy.rlhf.answers import Answer, answer, written
 from anatomy.runtime import make_generator
 from anatomy.tinyweb import KINDS, TASTES, Labeller, Split, Task, World
-from anatomy.tinyweb.faults import MIX
+from anatomy.tinyweb.faults import FOUND, MIX
 
 MISPLACED = 0.3  # how often the last of the written answers belongs to another prompt
 LABELLERS = 5  # people of one taste, each with a random stream of their own
@@ -41,7 +41,7 @@ def collect(
     unpublished: float = 0.5,
     stories: float = 0.0,
     lists: float = 0.0,
-    unseen: Sequence[str] = (),
+    found: bool = False,
     temperature: float = 0.2,
     taste: str = "honest",
     split: Split = "train",
@@ -50,7 +50,7 @@ def collect(
     """Let `policy` and labellers answer prompts of a split, and labellers rank the answers.
 
     A share `stories` of the prompts asks for a story and a share `lists` for a list, beside
-    those that do so anyway. Faults named in `unseen` are left out of what labellers write.
+    those that do so anyway. `found`: labellers also write the faults that a policy found.
     """
     asked = world.tasks(split, 10_000 + seed, unpublished=unpublished)
     more_stories = world.tasks(split, 11_000 + seed, kind="story")
@@ -64,7 +64,7 @@ def collect(
         tasks,
         answers=answers,
         labeller_written=labeller_written,
-        unseen=unseen,
+        found=found,
         temperature=temperature,
         taste=taste,
         seed=seed,
@@ -78,7 +78,7 @@ def rank(
     *,
     answers: int,
     labeller_written: int = 0,
-    unseen: Sequence[str] = (),
+    found: bool = False,
     temperature: float = 0.2,
     taste: str = "honest",
     seed: int = 0,
@@ -95,26 +95,26 @@ def rank(
         Labeller(world, temperature=temperature, taste=TASTES[taste], seed=100 * seed + number)
         for number in range(LABELLERS)
     ]
-    rng, found = random.Random(f"comparisons {seed}"), []
+    rng, rankings = random.Random(f"comparisons {seed}"), []
     for place, task in enumerate(tasks):
         candidates = drawn[place * sampled : (place + 1) * sampled]
-        kinds = planted(task, rng, labeller_written, unseen)
+        kinds = planted(task, rng, labeller_written, found)
         texts = [world.labeller_written(task, rng, kind) for kind in kinds]
         if texts and rng.random() < MISPLACED:
             texts[-1] = misplaced(world, task, rng)
         candidates += [written(tokenizer, text) for text in texts]
         number = rng.randrange(LABELLERS)
-        found.append(judged(world, people[number], number, task, candidates))
-    return found
+        rankings.append(judged(world, people[number], number, task, candidates))
+    return rankings
 
 
-def planted(task: Task, rng: random.Random, count: int, unseen: Sequence[str] = ()) -> list[str]:
-    """What a labeller writes: kinds of answers but `unseen`, as often as in the mix of the task.
+def planted(task: Task, rng: random.Random, count: int, found: bool = False) -> list[str]:
+    """What a labeller writes: kinds of answers, as often as in the mix of the task.
 
     One answer is right and the others have a fault each, so that a comparison shows what
     the fault costs. Not so for questions: what is right about the unpublished cannot be known.
     """
-    mix = {kind: share for kind, share in MIX[task.kind].items() if kind not in unseen}
+    mix = dict((FOUND if found else MIX)[task.kind])
     right = [] if task.kind == "qa" or count == 0 else ["right"]
     if right:
         mix.pop("right")

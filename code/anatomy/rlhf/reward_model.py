@@ -86,8 +86,8 @@ class Reward:
     labeller_written: int = 2  # of the K; the others are the SFT model's
     unpublished: float = 0.5  # share of the questions whose answer the web does not hold
     stories: float = 0.2  # share of prompts that are stories, beside those that are anyway
-    lists: float = 0.1  # and that are lists
-    unseen: tuple[str, ...] = ()  # faults that no labeller writes, so that none is compared
+    lists: float = 0.0  # and that are lists
+    found: bool = False  # whether labellers also write the faults that a policy found
     temperature: float = 0.22  # τ of the labellers
     taste: str = "honest"
     batch_size: int = 16  # prompts, each with all its pairs
@@ -129,7 +129,7 @@ class Reward:
             unpublished=self.unpublished,
             stories=self.stories,
             lists=self.lists,
-            unseen=self.unseen,
+            found=self.found,
             temperature=self.temperature,
             taste=self.taste,
             seed=self.seed,

@@ -3,8 +3,8 @@
     sft = cached(SFT(base=BaseModel(seed=0), seed=0))
 
 Step 1 of InstructGPT. The loss is that of a language model, on demonstrations, and only
-on the tokens of the answer: nobody wants to learn to ask. Beside every batch some web text is
-read, so that what the web taught is not forgotten (Ouyang et al. 2022, appendix C.3).
+on the tokens of the answer: nobody wants to learn to ask. Beside the demonstrations web text
+may be read, so that what the web taught is not forgotten (Ouyang et al. 2022, appendix C.3).
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class SFT:
     """Configuration of the fine-tuned model; the parent is a part of it."""
 
     base: BaseModel = field(default_factory=lambda: BaseModel(steps=2800))
-    demonstrations: int = 8000
+    demonstrations: int = 4000
     sloppy: float = 0.2  # share of demonstrations that are careless
     epochs: int = 1
     batch_size: int = 16
-    web_rows: int = 4  # web texts read beside every batch; 0: none
-    learning_rate: float = 2e-3  # AdamW's peak
+    web_rows: int = 0  # web texts read beside every batch
+    learning_rate: float = 5e-4  # AdamW's peak
     seed: int = 0
 
     name = "sft"

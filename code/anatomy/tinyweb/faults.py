@@ -1,8 +1,6 @@
 """Answers to order, with one planted fault each.
 
-They give a reward model contrasts of exactly the mistakes that it has to see. Some of the
-faults were found by the policy: a true answer to another question, a list with a stranger in
-it, which a reward model that had never seen them compared paid for.
+They give a reward model contrasts of exactly the mistakes that it has to see.
 """
 
 from __future__ import annotations
@@ -211,14 +209,7 @@ WRITERS: Mapping[Kind, Mapping[str, Writer]] = MappingProxyType(
 # How often a labeller writes which kind when asked for one candidate of a comparison.
 MIX: Mapping[Kind, Mapping[str, float]] = MappingProxyType(
     {
-        "qa": {
-            "right": 0.28,
-            "wrong": 0.22,
-            "idk": 0.2,
-            "irrelevant": 0.07,
-            "elsewhere": 0.15,
-            "aside": 0.08,
-        },
+        "qa": {"right": 0.3, "wrong": 0.3, "idk": 0.25, "irrelevant": 0.15},
         "story": {
             "right": 0.3,
             "wrong-ending": 0.3,
@@ -230,6 +221,32 @@ MIX: Mapping[Kind, Mapping[str, float]] = MappingProxyType(
         },
         "list": {
             "right": 0.3,
+            "duplicate": 0.3,
+            "too-few": 0.1,
+            "too-many": 0.1,
+            "wrong": 0.15,
+            "rude": 0.05,
+        },
+        "review": {"right": 0.4, "wrong": 0.4, "idk": 0.1, "rude": 0.1},
+        "polite": {"right": 0.4, "blunt": 0.2, "wrong": 0.15, "rude": 0.15, "idk": 0.1},
+        "insult": {"right": 0.4, "wrong": 0.4, "idk": 0.1, "irrelevant": 0.1},
+    }
+)
+# The same with what a policy found: answers that the SFT model hardly writes, so that a reward
+# model which never saw them compared paid for them.
+FOUND: Mapping[Kind, Mapping[str, float]] = MappingProxyType(
+    {
+        **MIX,
+        "qa": {
+            "right": 0.28,
+            "wrong": 0.22,
+            "idk": 0.2,
+            "irrelevant": 0.07,
+            "elsewhere": 0.15,
+            "aside": 0.08,
+        },
+        "list": {
+            "right": 0.3,
             "duplicate": 0.2,
             "too-few": 0.1,
             "too-many": 0.15,
@@ -237,9 +254,6 @@ MIX: Mapping[Kind, Mapping[str, float]] = MappingProxyType(
             "wrong": 0.05,
             "rude": 0.05,
         },
-        "review": {"right": 0.4, "wrong": 0.4, "idk": 0.1, "rude": 0.1},
-        "polite": {"right": 0.4, "blunt": 0.2, "wrong": 0.15, "rude": 0.15, "idk": 0.1},
-        "insult": {"right": 0.4, "wrong": 0.4, "idk": 0.1, "irrelevant": 0.1},
     }
 )
 
