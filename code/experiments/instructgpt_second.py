@@ -23,7 +23,7 @@ from anatomy.rlhf.reinforcement import PPO
 from anatomy.rlhf.reward_model import RewardModel
 from anatomy.runtime import make_generator
 from anatomy.tinyweb import KINDS, World, tokenizer_of
-from instructgpt import by_prompt, only, recipe_of, trained
+from instructgpt import by_prompt, listed, recipe_of, trained
 from instructgpt_rewards import accuracies, scores
 from instructgpt_summary import difference, estimate, over_seeds
 from multiseed import SEEDS, arguments, run_all, write
@@ -51,8 +51,12 @@ def second(recipe: PPO) -> PPO:
 
 def by_frequency(found: Measured) -> dict[str, list[float | None]]:
     """The verdicts on questions that the web answers often, and on those it answers seldom."""
+    asked = [task.frequency for task in found.tasks]
     return {
-        f"{name} {verdict}": only(found, values, lambda task, n=name: task.frequency == n)
+        f"{name} {verdict}": [
+            value if frequency == name else None
+            for value, frequency in zip(listed(values), asked, strict=True)
+        ]
         for name in FREQUENCIES
         for verdict, values in found.verdicts.items()
     }
@@ -135,12 +139,9 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     }
     data["gain"] = {
         stage: {
-            metric: difference(
-                [r[stage][metric] for r in rows["second"]],
-                [r[stage][metric] for r in rows["first"]],
-            )
+            metric: difference(*([r[stage][metric] for r in rows[n]] for n in ("second", "first")))
             for metric in metrics[stage]
-            if metric != "win"
+            if metric != "win"  # each against the SFT model of its own recipe
         }
         for stage in STAGES
     }

@@ -115,6 +115,15 @@ def test_a_variant_of_the_third_step(variant: str) -> None:
     assert all(map(math.isfinite, numbers(result["forgetting"])))
 
 
+def test_the_second_recipe_differs_where_it_says() -> None:
+    module = script("_second")
+    recipe = tiny(PPO.of_seed(1, ptx_coef=1.0))
+    other = module.second(recipe)
+    assert other.sft.base == recipe.sft.base
+    assert (other.sft.web_rows, other.reward.found, other.reward.lists) == (4, True, 0.1)
+    assert replace(other, reward=recipe.reward) == recipe
+
+
 def test_agreement_with_labellers_counts_their_noise_exactly() -> None:
     folds, reward = script("_folds"), script("_rewards")
     world = World(0)

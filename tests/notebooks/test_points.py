@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import points
@@ -135,3 +136,23 @@ def test_wrong_arguments_are_refused_before_anything_runs(
     with pytest.raises(SystemExit):
         points.main()
     assert said in capsys.readouterr().err
+
+
+def test_the_instructors_page_names_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (points.ROOT / "book" / "instructors.md").read_text("utf-8")
+    section = page.split("(instructors-points)=")[1].split("(instructors-security)=")[0]
+    assert f"`{points.NOT_WRITTEN}`" in section
+    assert "`no answer within 60 s`" in section
+    monkeypatch.setattr("sys.argv", ["points.py", "--help"])
+    with pytest.raises(SystemExit):
+        points.main()
+    said = capsys.readouterr().out
+    flags = set(re.findall(r"--\w+", section))
+    assert flags
+    assert all(flag in said for flag in flags)
+    assert "default: 60" in said
+    for chapter, number in re.findall(r"[|;] (\d)\.(\d) \w", page):
+        exercises = next((points.ROOT / "chapters").glob(f"0{chapter}_*/exercises.md")).read_text()
+        assert f"\n## {number} · " in exercises, f"exercise {chapter}.{number}"
