@@ -1,6 +1,6 @@
 """Run the checks over submissions and list the points: a first look, no evidence for a grade.
 
-    python book/points.py SUBMISSION.ipynb ... [--seed N] [--seconds N] [--csv FILE]
+    python book/points.py SUBMISSION.ipynb ... [--only IDS] [--seed N] [--seconds N] [--csv FILE]
 
 Of each notebook only the functions that an exercise asks for are run, with what they need, in a
 process of their own, on random cases of a fresh seed. Saved output is not read, training loops
@@ -23,7 +23,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,10 +67,11 @@ def chapters() -> dict[str, dict[str, str]]:
     return {page.parent.name: dict(ASKED.findall(page.read_text("utf-8"))) for page in pages}
 
 
-def read(path: Path) -> Submission:
-    """The functions of a notebook, and the chapter whose functions they are."""
+def read(path: Path, only: Collection[str] = ()) -> Submission:
+    """The functions of a notebook and the chapter that asks for them: all, or `only` some."""
     statements, broken = [], []
-    for number, source in enumerate(cells(path), start=1):
+    sources = cells(path)
+    for number, source in enumerate(sources, start=1):
         # what only IPython understands, the install line for one, is no part of an answer
         plain = re.sub(r"^( *)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)
         try:
@@ -81,13 +82,26 @@ def read(path: Path) -> Submission:
             broken.append(printable(said))
     defined = {name for statement in statements for name in bound(statement)}
     found = chapters()
-    chapter = max(found, key=lambda one: len(defined & set(found[one].values())))
+    text = "\n".join(sources)
+
+    def likeness(chapter: str) -> int:
+        asked = found[chapter]
+        return len(defined & set(asked.values())) + sum(
+            f'"{exercise}"' in text for exercise in asked
+        )
+
+    chapter = max(found, key=likeness)
     if not defined & set(found[chapter].values()):
         why = f" ({broken[0]})" if broken else ""
         raise SubmissionError(
             f"It holds no function that an exercise asks for{why}: is it another notebook?"
         )
-    return Submission(chapter, found[chapter], statements, broken)
+    asked = {e: name for e, name in found[chapter].items() if not only or e in only}
+    if not asked:
+        raise SubmissionError(
+            f"It belongs to {chapter}, which has none of the exercises that --only names."
+        )
+    return Submission(chapter, asked, statements, broken)
 
 
 def cells(path: Path) -> list[str]:
@@ -247,6 +261,17 @@ def answer() -> None:
         print(json.dumps([exercise, report.points, " ".join(said.split())]), file=out, flush=True)
 
 
+def exercises(text: str) -> list[str]:
+    """The identifiers of exercises, separated by commas, for the command line."""
+    known = [exercise for chapter in chapters().values() for exercise in chapter]
+    for named in text.split(","):
+        if named not in known:
+            raise argparse.ArgumentTypeError(
+                f"no exercise {named!r}; there are: {', '.join(known)}"
+            )
+    return text.split(",")
+
+
 def whole(text: str) -> int:
     """A whole number above 0, for the command line."""
     if not text.isdecimal() or int(text) < 1:
@@ -257,6 +282,9 @@ def whole(text: str) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("submissions", nargs="+", type=Path, help="notebooks (.ipynb)")
+    parser.add_argument(
+        "--only", type=exercises, default=[], help="count these, as in rl.td0,rl.shaping"
+    )
     parser.add_argument("--seed", type=whole, help="of the random cases; default: a fresh one")
     parser.add_argument("--seconds", type=whole, default=60, help="for each exercise (default: 60)")
     parser.add_argument("--csv", type=Path, help="also write a table with a row for each file")
@@ -270,7 +298,7 @@ def main() -> int:
     rows, unread = [], 0
     for path in arguments.submissions:
         try:
-            submission = read(path)
+            submission = read(path, arguments.only)
             results = list(examine(submission, seed=seed, seconds=arguments.seconds))
         except SubmissionError as problem:
             unread += 1

@@ -51,6 +51,18 @@ def test_only_what_an_answer_needs_is_run(tmp_path: Path) -> None:
     assert len(found) == 8
 
 
+def test_only_what_was_assigned_counts_and_another_chapter_is_noticed(tmp_path: Path) -> None:
+    # the same name in chapters 1 and 2: the check's identifier tells them apart
+    step = "def my_step(prefix, token, **rest):\n    raise NotImplementedError"
+    path = notebook(tmp_path / "bob.ipynb", step, 'report = check("rl.token_step", my_step)')
+    assert points.read(path, ["rl.td0", "rl.token_step"]).asked == {
+        "rl.token_step": "my_step",
+        "rl.td0": "my_td0",
+    }
+    with pytest.raises(points.SubmissionError, match="belongs to 02_rl_basics, which has none"):
+        points.read(path, ["ppo.gae"])
+
+
 def test_wrong_stalling_and_ending_answers_cost_only_their_own(tmp_path: Path) -> None:
     path = notebook(
         tmp_path / "eve.ipynb",
@@ -123,6 +135,7 @@ def test_what_is_no_submission_gets_a_sentence_and_the_others_go_on(
         (["a.ipynb", "--csv", "a.ipynb"], "would be overwritten"),
         (["a.ipynb", "--csv", "no/such/folder.csv"], "folder that exists"),
         (["a.ipynb", "--seconds", "0"], "whole number above 0"),
+        (["a.ipynb", "--only", "rl.td0,gae"], "no exercise 'gae'; there are: lm.sight"),
         ([], "required"),
     ],
 )
