@@ -137,8 +137,8 @@ def training(shape: str, seed: int) -> dict[str, Work]:
 
         return work
 
-    def ours(model: nn.Module) -> Tensor:  # as the book's loops: the last token is only a target
-        return cross_entropy(model(tokens[:, :-1]), tokens[:, 1:])
+    def ours(model: nn.Module) -> Tensor:  # the last position has no target, as in the peer
+        return cross_entropy(model(tokens)[:, :-1], tokens[:, 1:])
 
     def peers(model: nn.Module) -> Tensor:
         return model(tokens, labels=tokens).loss

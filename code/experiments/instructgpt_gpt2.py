@@ -165,6 +165,11 @@ def spread(run: Run, objective: Objective, blocks: Sequence[nn.Module]) -> nn.Mo
     return replicate(objective)
 
 
+def reward_model_of(run: Run, policy: GPT) -> RewardModel:
+    """A scalar head on a copy of the policy, which takes GPT-2's end token for padding."""
+    return RewardModel(policy, surprise=False, pad_token=run.end)
+
+
 def keep(run: Run, stage: str, module: nn.Module, blank: nn.Module, extra: dict[str, Any]) -> None:
     """Write a finished stage: its weights, put together if they are sharded, in `blank`."""
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
@@ -263,7 +268,7 @@ def reinforced(run: Run, sft: GPT, reward_model: RewardModel, pairs: Sequence[Co
     actor.value.load_state_dict(reward_model.head.state_dict())
     frozen = load_stage(run, "sft", GPT(sft.config)).requires_grad_(False)
     reference = TextActorCritic(frozen, pad_token=run.end, end_token=run.end)
-    judge_of_texts = load_stage(run, "reward", RewardModel(frozen, surprise=False))
+    judge_of_texts = load_stage(run, "reward", reward_model_of(run, frozen))
     blank = copy.deepcopy(actor)
     if sharded:
         assert actor.critic is not None
@@ -379,10 +384,10 @@ def chain(options: argparse.Namespace, device: torch.device, rank: int, processe
         supervised(run, model.to(device), pairs)
     sft = load_stage(run, "sft", GPT(model.config))
     with initial_weights(options.seed):
-        reward_model = RewardModel(sft, surprise=False, pad_token=run.end).to(device)
+        reward_model = reward_model_of(run, sft).to(device)
     if not run.file("reward").exists():
         rewarded(run, reward_model, pairs)
-        reward_model = RewardModel(sft, surprise=False, pad_token=run.end)
+        reward_model = reward_model_of(run, sft)
     reward_model = load_stage(run, "reward", reward_model)
     if rank == 0:
         share = accuracy(run, reward_model, held_out)

@@ -48,7 +48,7 @@ WINDOW = 5  # iterations that are averaged
 
 @dataclass(frozen=True)
 class Run:
-    """PPO on the weak reward model at one β; β = None is best-of-n."""
+    """PPO on the weak reward model at one β; with `best_of_n` the choice among samples instead."""
 
     recipe: PPO
     best_of_n: bool = False
@@ -123,7 +123,9 @@ def fit(kl: Sequence[float], gold: Sequence[float], start: float, *, rl: bool) -
     left = rise - columns @ found
     total = float(((rise - rise.mean()) ** 2).sum())
     alpha, beta = map(float, found)
-    peak = alpha / (2 * beta) if not rl else math.exp(alpha / beta - 1) if beta > 0 else math.inf
+    peak = math.inf  # of d; where β or α has the wrong sign, the curve never comes down from one
+    if beta > 0 and (rl or alpha > 0):
+        peak = math.exp(min(alpha / beta - 1, 50)) if rl else alpha / (2 * beta)
     return {
         "alpha": alpha,
         "beta": beta,

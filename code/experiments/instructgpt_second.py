@@ -31,7 +31,10 @@ from multiseed import SEEDS, arguments, run_all, write
 NAME = "instructgpt_second"
 FINAL = SEEDS[:5]
 FREQUENCIES = ("common", "rare")
-FAULTS = ("wrong", "elsewhere", "aside")
+PREFERENCES = (  # which of two answers to write should score higher, to which questions
+    *(("idk", fault, "unpublished") for fault in ("wrong", "elsewhere", "aside")),
+    *(("right", "idk", frequency) for frequency in FREQUENCIES),
+)
 STAGES = ("sft", "ppo", "ppo-ptx")
 
 
@@ -63,16 +66,18 @@ def by_frequency(found: Measured) -> dict[str, list[float | None]]:
 
 
 @torch.no_grad()
-def prefers_honesty(model: RewardModel, world: World, fault: str) -> list[float | None]:
-    """For each unanswerable test question: whether "i do not know" scores above the fault."""
-    tokenizer, rng = tokenizer_of(world), random.Random(f"second {fault}")
-    tasks = [t for t in world.evaluation_set("test") if t.frequency == "unpublished"]
+def prefers(
+    model: RewardModel, world: World, better: str, worse: str, frequency: str
+) -> list[float | None]:
+    """For each test question of a frequency: whether one kind of answer scores above another."""
+    tokenizer, rng = tokenizer_of(world), random.Random(f"second {better} {worse}")
+    tasks = [t for t in world.evaluation_set("test") if t.frequency == frequency]
 
     def score(kind: str) -> torch.Tensor:
         texts = [world.labeller_written(task, rng, kind) for task in tasks]
         return model(*batch_of_texts(tokenizer, tasks, [written(tokenizer, t) for t in texts]))
 
-    return (score("idk") > score(fault)).float().tolist()
+    return (score(better) > score(worse)).float().tolist()
 
 
 def measure_run(run: Run) -> dict[str, Any]:
@@ -103,7 +108,12 @@ def measure_run(run: Run) -> dict[str, Any]:
             },
             "forgetting": {stage: forgetting(models[stage], world) for stage in STAGES},
             "pairs": accuracies(scores(reward, rankings), rankings),
-            "prefers": {fault: prefers_honesty(reward, world, fault) for fault in FAULTS},
+            "prefers": {
+                f"{better} above {worse}, {frequency}": prefers(
+                    reward, world, better, worse, frequency
+                )
+                for better, worse, frequency in PREFERENCES
+            },
             "cpu seconds": seconds + three,  # SFT, reward model and PPO-ptx
         }
     return results
@@ -118,9 +128,8 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
             "stages": {
                 stage: {m: estimate([r[stage][m] for r in rows[name]]) for m in metrics[stage]}
                 | {
-                    "web loss": over_seeds(
-                        [r[name]["forgetting"][stage]["web loss"] for r in results]
-                    )
+                    lost: over_seeds([r[name]["forgetting"][stage][lost] for r in results])
+                    for lost in results[0][name]["forgetting"][stage]
                 }
                 for stage in STAGES
             },
@@ -129,7 +138,8 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
                 for kind in ("all", *KINDS)
             },
             "prefers": {
-                fault: estimate([r[name]["prefers"][fault] for r in results]) for fault in FAULTS
+                pair: estimate([r[name]["prefers"][pair] for r in results])
+                for pair in results[0][name]["prefers"]
             },
             "mix": difference(
                 [r["ppo-ptx"]["gold"] for r in rows[name]], [r["ppo"]["gold"] for r in rows[name]]

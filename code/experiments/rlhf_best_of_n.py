@@ -22,7 +22,7 @@ from anatomy.rlhf.linear_reward import features_of
 from anatomy.runtime import make_generator
 from anatomy.tinyweb import World, tokenizer_of
 from multiseed import CACHE, arguments, run_all, write
-from rlhf_labels import SEEDS, Run, prepared, reward_model
+from rlhf_labels import SEEDS, Run, keep, prepared, reward_model
 
 SAMPLES, PROMPTS = 64, 120
 CHOICES = (1, 2, 4, 8, 16, 32, 64)
@@ -43,8 +43,7 @@ def sampled(run: Run) -> tuple[Tensor, Tensor]:
     answers = answer(policy, tokenizer, asked, generator=make_generator(run.seed))
     features = features_of(policy, tokenizer, asked, answers).view(PROMPTS, SAMPLES, -1)
     gold = torch.tensor(gold_scores(world, asked, answers)).view(PROMPTS, SAMPLES)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    torch.save((features, gold), file)
+    keep(file, (features, gold))
     return features, gold
 
 

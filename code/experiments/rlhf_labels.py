@@ -12,9 +12,11 @@ task, and is it as right as it believes?
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -23,6 +25,7 @@ from torch import Tensor
 from anatomy.models.base_model import BaseModel
 from anatomy.models.gpt import GPT
 from anatomy.reporting.checkpoints import cached
+from anatomy.reporting.receipts import replace_file
 from anatomy.rlhf.comparisons import Ranking, collect, rank
 from anatomy.rlhf.linear_reward import features_of, fit_linear
 from anatomy.rlhf.preferences import calibration, order_accuracy, pair_differences
@@ -75,9 +78,16 @@ def prepared(run: Run) -> Prepared:
         torch.tensor([ranking.gold for ranking in shown]),
         ["qa, unknown" if t.frequency == "unpublished" else t.kind for t in tasks],
     )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(tuple(found), file)
+    keep(file, tuple(found))
     return found
+
+
+def keep(file: Path, found: tuple[Any, ...]) -> None:
+    """Write tensors and lists so that an interruption leaves the whole file or none."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO()
+    torch.save(found, content)
+    replace_file(file, content.getvalue())
 
 
 def pairs_of(policy: GPT, world: World, count: int, seed: int) -> list[Ranking]:

@@ -90,33 +90,35 @@ def run_all(
         (run, file) for run, file in zip(runs, files, strict=True) if not _finished(run, file)
     ]
     random.Random(0).shuffle(missing)
-    calls = [(function, run) for run, _ in missing]
-    pairs = zip(missing, _results(calls, workers), strict=True)
-    for (run, file), result in progress(pairs, name, total=len(missing)):
+    calls = [(place, function, run) for place, (run, _) in enumerate(missing)]
+    for place, result in progress(_results(calls, workers), name, total=len(missing)):
+        run, file = missing[place]
         record = {"run": as_json(run), "result": result}
         results.replace_file(file, json.dumps(record).encode())
     return [json.loads(file.read_text())["result"] for file in files]
 
 
-def _results(calls: list[Any], workers: int) -> Iterator[dict[str, Any]]:
+def _results(calls: list[Any], workers: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The result of each call with its place among them, as they come."""
     if workers <= 1 or len(calls) <= 1:
         _one_thread()
         yield from map(_timed, calls)
         return
     # spawned, not forked: a fork copies torch's thread pools in an unknown state
     with multiprocessing.get_context("spawn").Pool(workers, initializer=_one_thread) as pool:
-        yield from pool.imap(_timed, calls)
+        # unordered: what is finished is kept at once, and a failure elsewhere cannot lose it
+        yield from pool.imap_unordered(_timed, calls)
 
 
 def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _timed(call: tuple[Callable[[Any], dict[str, Any]], Any]) -> dict[str, Any]:
-    function, run = call
+def _timed(call: tuple[int, Callable[[Any], dict[str, Any]], Any]) -> tuple[int, dict[str, Any]]:
+    place, function, run = call
     wall, cpu = time.perf_counter(), time.process_time()
     result = function(run)
-    return result | {
+    return place, result | {
         "cpu_seconds": time.process_time() - cpu,
         "wall_seconds": time.perf_counter() - wall,
     }
