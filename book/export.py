@@ -141,7 +141,9 @@ def export_all(source: Path, out: Path, *, solutions: bool = False) -> list[Path
         if target.exists():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(export(path, page, site, home, solutions=solutions), target)
+        unfinished = target.with_suffix(".unfinished")  # half a notebook would pass for edited
+        nbformat.write(export(path, page, site, home, solutions=solutions), unfinished)
+        unfinished.replace(target)
         written.append(target)
     return written
 

@@ -7,10 +7,12 @@ import json
 import math
 import re
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,6 +108,45 @@ def test_finished_runs_are_kept_and_others_done(multiseed: ModuleType, elsewhere
     more = [Sum(5, 6), *first]
     assert [r["sum"] for r in multiseed.run_all("sums", add, more, workers=1)] == [11, 3, 7]
     assert calls == [Sum(5, 6)]
+
+
+def test_a_failed_run_does_not_lose_those_that_finish_beside_it(
+    multiseed: ModuleType, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = elsewhere / "cache" / "sums"
+    threads = SimpleNamespace(Pool=ThreadPool)  # a process could not run a function of this test
+    monkeypatch.setattr(multiseed.multiprocessing, "get_context", lambda kind: threads)
+
+    def add(run: Sum) -> dict[str, Any]:
+        patience = time.monotonic() + 5
+        while run.b == 9 and len(list(kept.glob("*.json"))) < 5 and time.monotonic() < patience:
+            time.sleep(0.01)
+        if run.b == 9:
+            raise FloatingPointError
+        return {"sum": run.a + run.b}
+
+    runs = [Sum(a, 1) for a in range(5)]
+    for fails in range(2):  # whichever place the shuffle gives it
+        with pytest.raises(FloatingPointError):
+            multiseed.run_all("sums", add, [*runs, Sum(fails, 9)], workers=2)
+        assert len(list(kept.glob("*.json"))) == 5
+    found = multiseed.run_all("sums", add, runs, workers=2)
+    assert [result["sum"] for result in found] == [1, 2, 3, 4, 5]
+
+
+def test_results_of_several_workers_belong_to_their_runs(
+    multiseed: ModuleType, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = SimpleNamespace(Pool=ThreadPool)
+    monkeypatch.setattr(multiseed.multiprocessing, "get_context", lambda kind: threads)
+
+    def add(run: Sum) -> dict[str, Any]:
+        time.sleep(0.02 * (run.a % 3))  # they end in another order than they began
+        return {"sum": run.a + run.b}
+
+    runs = [Sum(a, 10) for a in range(7)]
+    found = multiseed.run_all("sums", add, runs, workers=3)
+    assert [result["sum"] for result in found] == list(range(10, 17))
 
 
 def test_a_damaged_cache_file_is_done_again(multiseed: ModuleType, elsewhere: Path) -> None:

@@ -91,6 +91,24 @@ def test_gaos_curves_are_found_again(rl: bool) -> None:
     assert found["peak at kl"] == pytest.approx(peak**2)
 
 
+@pytest.mark.parametrize(
+    ("alpha", "beta", "rl"),
+    [
+        (1.0, -0.1, False),
+        (-1.0, -0.1, False),
+        (-1.0, 0.1, False),
+        (1.0, -0.1, True),
+        (1.0, 1e-4, True),  # it comes down after exp(10⁴), which is no number
+    ],
+)
+def test_a_curve_that_never_comes_down_has_no_peak(alpha: float, beta: float, rl: bool) -> None:
+    d = np.linspace(0.2, 3.0, 40)
+    gold = d * (alpha - beta * (np.log(d) if rl else d))
+    found = script("_overoptimisation").fit(d**2, gold, 0.0, rl=rl)
+    assert (found["alpha"], found["beta"]) == pytest.approx((alpha, beta), rel=1e-3)
+    assert found["peak at kl"] == -1.0
+
+
 def test_a_chain_from_nothing_to_its_summary() -> None:
     chain = script()
     run = chain.Run(tiny(chain.recipe_of(1)), "dev", 1)

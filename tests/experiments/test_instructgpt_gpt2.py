@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from anatomy.models.bpe import BytePairTokenizer
+from anatomy.rlhf.respond import scored_by
 
 transformers = pytest.importorskip("transformers")
 
@@ -83,6 +86,29 @@ def test_the_three_stages_run_and_a_finished_chain_is_not_repeated(alone, publis
     before = {file.name: file.stat().st_mtime_ns for file in out.iterdir()}
     run(out, published)
     assert before == {file.name: file.stat().st_mtime_ns for file in out.iterdir()}
+
+
+def test_the_judge_of_ppo_does_not_read_the_padding(alone, published, tmp_path, monkeypatch):
+    """GPT-2 pads with its end token, not with the token that TinyWeb pads with."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    script = importlib.import_module(SCRIPT.stem)
+    judges = []
+
+    def watched(score, **options):
+        judges.append(score)
+        return scored_by(score, **options)
+
+    monkeypatch.setattr(script, "scored_by", watched)
+    for stage in ("sft", "reward"):
+        shutil.copy(alone[0] / f"{stage}.safetensors", tmp_path)
+    model, data = published
+    folders = ["--model", str(model), "--data", str(data), "--out", str(tmp_path)]
+    script.main([*folders, *OPTIONS])
+    (judge,) = judges
+    text, mask = torch.tensor([[40, 41, 42, 43, 280]]), torch.ones(1, 2, dtype=torch.bool)
+    padded = torch.cat([torch.full((1, 5), 280), text], dim=1)
+    with torch.no_grad():
+        torch.testing.assert_close(judge(padded, mask), judge(text, mask))
 
 
 @pytest.mark.parametrize("more", [[], ["--shard"]], ids=["DDP", "FSDP"])

@@ -120,6 +120,23 @@ def test_the_judge_counts_by_kind(script: Callable[[str], ModuleType]) -> None:
     assert wrong["accuracy"] == 0
 
 
+def test_features_are_kept_whole_or_not_at_all(
+    script: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, file = script("rlhf_labels"), tmp_path / "features" / "400.pt"
+    labels.keep(file, (torch.arange(3), ["qa"]))
+    assert torch.load(file, weights_only=True)[0].tolist() == [0, 1, 2]
+
+    def cut_off(found: Any, place: Any) -> None:
+        place.write(b"PK") if hasattr(place, "write") else Path(place).write_bytes(b"PK")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        labels.keep(file, (torch.arange(4), ["qa"]))
+    assert torch.load(file, weights_only=True)[0].tolist() == [0, 1, 2]
+
+
 def test_all_clean_labels_are_drawn_once(script: Callable[[str], ModuleType]) -> None:
     labels = script("rlhf_labels")
     run: Any = replace(labels.Run(0), draws=7, large_draws=2)

@@ -9,6 +9,7 @@ import torch
 from scipy import stats
 from torch.nn import functional as F
 
+from anatomy.models import generation
 from anatomy.models.generation import (
     apply_temperature,
     apply_top_k,
@@ -92,6 +93,27 @@ def test_a_row_does_not_depend_on_the_others():
         assert text[0, len(prompt) :].tolist()[: len(written)] == written
 
 
+def test_texts_that_end_early_leave_the_others_their_random_numbers(monkeypatch):
+    """Finished rows are dropped from the batch; what the rest writes is what it would write."""
+    model, prompts = make(), torch.full((24, 2), 5)
+    dropped = generate(model, prompts, 20, generator=make_generator(3), stop_tokens=[END, 2, 3])
+    assert dropped.mask.sum(1).unique().numel() > 3  # they do not end together
+    monkeypatch.setattr(generation, "ALIVE", 0.0)  # none is dropped
+    whole = generate(model, prompts, 20, generator=make_generator(3), stop_tokens=[END, 2, 3])
+    assert torch.equal(dropped.texts, whole.texts)
+    assert torch.equal(dropped.mask, whole.mask)
+
+
+def test_a_model_in_half_precision_still_draws_from_float32():
+    """bfloat16 has 8 bits: a sum of probabilities over a vocabulary would stand still."""
+    model, prompts = make().bfloat16(), torch.randint(13, (16, 3), generator=make_generator(4))
+    written = generate(model, prompts, 1, generator=make_generator(5))
+    with torch.no_grad():
+        expected = model.logits(model.hidden(prompts)[:, -1]).float().log_softmax(-1)
+    chosen = expected.gather(1, written.texts[:, 3:])
+    torch.testing.assert_close(written.logprobs, chosen, rtol=0, atol=1e-6)
+
+
 def test_texts_end_with_the_first_stop_token():
     model = make()
     tokens, mask = left_pad(PROMPTS * 8, pad_token=0)
@@ -137,6 +159,8 @@ def test_drawing_by_hand_and_at_the_edges():
     last = 1 - 2**-24  # the largest number that torch.rand returns
     uniform = torch.tensor([0.0, 0.2499, 0.25, 0.7499, 0.75, last])
     assert draw(p, uniform).tolist() == [1, 1, 2, 2, 3, 3]
+    short = torch.tensor([[0.3, 0.69]])  # rounding may leave a sum below 1
+    assert draw(short, torch.tensor([0.995])).tolist() == [1]
 
 
 def test_greedy_takes_the_likeliest():

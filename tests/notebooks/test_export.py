@@ -81,6 +81,22 @@ def test_a_failed_installation_ends_the_first_cell_with_a_sentence(
         exec(without_network, {})
 
 
+def test_an_interrupted_export_leaves_nothing_that_passes_for_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(notebook: nbformat.NotebookNode, path: Path) -> None:
+        Path(path).write_text(nbformat.writes(notebook)[:100])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(nbformat, "write", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            export.export_all(FIXTURE, tmp_path)
+    written = export.export_all(FIXTURE, tmp_path)
+    assert len(written) == len(export.sources(FIXTURE))
+    assert sorted(tmp_path.rglob("*.*")) == sorted(written)
+
+
 def test_work_and_other_files_survive_another_export(tmp_path: Path) -> None:
     first = export.export_all(FIXTURE, tmp_path)
     exercises, other = tmp_path / "chapters/01_sample/exercises.ipynb", tmp_path / "grades.csv"

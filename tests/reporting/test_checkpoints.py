@@ -312,3 +312,17 @@ def test_a_generator_where_none_was_saved(path):
     before = generator.get_state()
     refuse(path, "holds no generator state", generator=generator)
     assert torch.equal(generator.get_state(), before)
+
+
+def test_the_generator_of_another_device_is_refused_before_anything_changes(path):
+    """A GPU's generator has a state of 16 bytes, which a CPU's cannot take."""
+    module, optimizer = trained(1)
+    before = snapshot(module, optimizer)
+    file = path.with_name("from a gpu.safetensors")
+    save_checkpoint(file, policy(), config=CONFIG, seed=0, generator=make_generator(0))
+    tensors, meta = read_checkpoint(file)
+    tensors["generator"] = torch.zeros(16, dtype=torch.uint8)
+    save_file(tensors, file, metadata={"anatomy-checkpoint": json.dumps(meta)})
+    with pytest.raises(CheckpointError, match="kind of device that the run began on"):
+        load_checkpoint(file, module, generator=make_generator(0))
+    assert same(before, snapshot(module, optimizer))

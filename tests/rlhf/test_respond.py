@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from anatomy.models.bigram import BigramActorCritic
-from anatomy.rlhf.respond import last_step, respond, token_rewards
+from anatomy.rlhf.respond import last_step, respond, scored_by, token_rewards
 from anatomy.runtime import make_generator
 
 MASK = torch.tensor([[True, True, False], [True, True, True], [False, False, False]])
@@ -67,3 +67,24 @@ def test_respond_records_what_the_policy_did():
     )
     paid = scores - 0.2 * torch.where(rollout.mask, log_ratio, 0.0).sum(1)
     torch.testing.assert_close(rollout.rewards.sum(1), paid)
+
+
+def test_columns_that_only_hold_padding_are_cut():
+    """T is the length of the longest answer, not the number of steps that were allowed."""
+    model = BigramActorCritic(4)
+    with torch.no_grad():
+        model.logits[:, 0] = 50.0  # every answer ends at once
+    rollout, _ = respond(
+        model, BigramActorCritic(4), torch.ones(6, 3, dtype=torch.int64),
+        lambda texts, mask: mask.sum(1).float(),
+        steps=5, end_token=0, kl_coef=0.2, generator=make_generator(0),
+    )  # fmt: skip
+    assert rollout.observations.shape == (6, 4)
+    assert rollout.mask.all()
+
+
+def test_an_end_token_in_the_padding_ends_no_answer():
+    score = scored_by(lambda texts, mask: mask.sum(1).float(), end_token=0, unfinished=-3.0)
+    texts = torch.tensor([[1, 2, 3, 0], [1, 2, 0, 0]])  # padded with the end token
+    mask = torch.tensor([[True, True, False], [True, True, False]])
+    assert score(texts, mask).tolist() == [-3.0, 2.0]

@@ -84,7 +84,13 @@ def unpack(
         raise CheckpointError(f"{path} holds {found}, not that of {kind}")
     meta, mine = stored[name], below(name, tensors)
     if isinstance(part, torch.Generator):
-        return lambda: part.set_state(tensors[name])
+        state = tensors.get(name)
+        if state is None or state.shape != part.get_state().shape:  # a GPU's has another length
+            raise CheckpointError(
+                f"{path} holds the state of a generator that is not one of {part.device}: "
+                "continue on the kind of device that the run began on, or train again"
+            )
+        return lambda: part.set_state(state)
     if isinstance(part, random.Random):
         version, numbers, following = meta["state"]
         return lambda: part.setstate((version, tuple(numbers), following))
@@ -95,8 +101,8 @@ def unpack(
         whole = {**mine, **meta["state"]}
         _check_own(path, name, whole, part.state_dict())
         return lambda: part.load_state_dict(whole)
-    state = _optimizer_state(path, name, part, mine, meta["groups"])
-    return lambda: part.load_state_dict(state)
+    slots = _optimizer_state(path, name, part, mine, meta["groups"])
+    return lambda: part.load_state_dict(slots)
 
 
 def below(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
