@@ -166,7 +166,7 @@ def execute_all(source: Path, processes: int) -> list[Notebook]:
 
     folder = source / "_build" / ".jupyter_cache"
     record_path = source / "_build" / "executed.json"
-    record: dict[str, Any] = json.loads(record_path.read_text()) if record_path.exists() else {}
+    record = read_record(record_path)
     cache = get_cache(folder)
     inputs = fingerprint(source, EXECUTION_INPUTS)
     notebooks = [load(source, p, inputs) for p in pages(source) if is_notebook(p.read_text())]
@@ -199,7 +199,7 @@ def execute_all(source: Path, processes: int) -> list[Notebook]:
                 )
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
                 record[notebook.name] = {"key": notebook.key, "seconds": notebook.seconds}
-                record_path.write_text(json.dumps(record, indent=1))
+                write_record(record_path, record)
 
     def beat() -> None:
         while not finished.wait(20):
@@ -222,6 +222,21 @@ def execute_all(source: Path, processes: int) -> list[Notebook]:
     if failed:
         raise BuildError(f"A cell failed in {', '.join(failed)}: the message is above.")
     return notebooks
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Which notebooks were executed, under which key; nothing where that cannot be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Keep it whole: Ctrl-C ends the process wherever its threads are."""
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(record, indent=1))
+    unfinished.replace(path)
 
 
 def train_models() -> None:

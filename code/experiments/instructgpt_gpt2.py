@@ -199,7 +199,11 @@ def descend(
             loss, read = loss_of(batch)
         optimizer.zero_grad()
         loss.backward()
-        clip_gradients(model.parameters(), 1.0)
+        norm = clip_gradients(model.parameters(), 1.0)
+        if not torch.isfinite(norm + loss.detach()):  # else NaN would be kept as a finished stage
+            raise FloatingPointError(
+                f"step {step}: the loss or its gradient is not finite; lower --learning-rate"
+            )
         for group in optimizer.param_groups:
             group["lr"] = run.options.learning_rate * cosine(step, steps, warmup=min(20, steps))
         optimizer.step()
@@ -359,7 +363,13 @@ def main(argv: Sequence[str] | None = None) -> None:
                 device = torch.device("cuda", rank % torch.cuda.device_count())
                 torch.cuda.set_device(device)
             chain(options, device, rank, processes)
-    except (PretrainedError, PublishedDataError, ValueError, RuntimeError) as error:
+    except (
+        FloatingPointError,
+        PretrainedError,
+        PublishedDataError,
+        ValueError,
+        RuntimeError,
+    ) as error:
         sys.exit(f"instructgpt_gpt2: {error}")
 
 

@@ -135,6 +135,7 @@ def learn_values(
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * max(0.05, 1 - actors.steps / (anneal or steps))
         if actors.steps >= config.warm_up and not diverged:
+            stats: dict[str, float] = {}
             for _ in range(config.updates):
                 try:
                     stats = update(
@@ -147,13 +148,15 @@ def learn_values(
                 except FloatingPointError:
                     diverged = True
                     break
-            values.append(stats["value"] / reward_scale)
+            if stats:  # the very first update may diverge, too
+                values.append(stats["value"] / reward_scale)
         if slow_target and rounds % config.copy_every == 0:
             copy_weights(network, target)
         rounds += 1
         if watch(behaviour, actors.steps, actors.episode_returns):
             break
-    return watch.result() | {"value": finite(np.mean(values[-20:])), "diverged": diverged}
+    value = finite(np.mean(values[-20:])) if values else None
+    return watch.result() | {"value": value, "diverged": diverged}
 
 
 def learn_policy(

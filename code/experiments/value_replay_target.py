@@ -96,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for actors, block in data.items():
         for name, cell in block.items():
             late = np.array(cell["tested"], dtype=float)[:, -3:].mean()
-            print(f"{actors:10} {name:20} tested {late:6.1f}, value {np.mean(cell['value']):8.1f}")
+            value = np.array(cell["value"], dtype=float).mean()  # NaN where a seed diverged at once
+            print(f"{actors:10} {name:20} tested {late:6.1f}, value {value:8.1f}")
 
 
 if __name__ == "__main__":

@@ -127,6 +127,16 @@ def test_two_processes_make_the_weights_of_one(alone, published, tmp_path, more)
     assert (tmp_path / "ppo.safetensors").exists()
 
 
+def test_a_stage_that_diverges_is_not_kept(published, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    script = importlib.import_module(SCRIPT.stem)
+    model, data = published
+    folders = ["--model", str(model), "--data", str(data), "--out", str(tmp_path)]
+    with pytest.raises(SystemExit, match="not finite; lower --learning-rate"):
+        script.main([*folders, *OPTIONS, "--learning-rate", "1e30", "--sft-steps", "4"])
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_cannot_be_shared_or_found_is_said_in_a_sentence(published, tmp_path):
     model, data = published
     for more, reason in (

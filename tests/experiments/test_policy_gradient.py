@@ -57,6 +57,21 @@ def test_tiny_run(
     assert not (tmp_path / "results" / f"{name}.json").exists()  # only a complete run is quoted
 
 
+def test_a_value_learner_that_diverges_at_its_first_update_is_a_result(
+    multiseed: ModuleType,
+) -> None:
+    learners = importlib.import_module("learners")
+    found = learners.learn_values(
+        "CartPole-v1",
+        learners.DQNConfig(warm_up=0),
+        seed=0,
+        steps=300,
+        watch=learners.Watch("CartPole-v1", 1_000, 0),
+        reward_scale=math.inf,
+    )
+    assert (found["diverged"], found["value"]) == (True, None)
+
+
 def test_shaping_telescopes_over_an_episode(multiseed: ModuleType) -> None:
     """Σ γ^t (γΦ(s_{t+1}) − Φ(s_t)) = −Φ(s_0) for an episode that terminates."""
     script = importlib.import_module("policy_gradient_mountain_car")
