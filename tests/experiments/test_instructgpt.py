@@ -66,6 +66,13 @@ def test_an_estimate_is_the_mean_and_its_interval_holds_the_seeds() -> None:
     assert alone["low"] == alone["high"] == 0.25
 
 
+def test_all_seeds_answer_the_same_prompts() -> None:
+    """Prompts are drawn for all seeds together: five models that agree are one observation."""
+    row = np.random.default_rng(1).normal(size=300).tolist()
+    one, five = (script("_summary").estimate([row] * count) for count in (1, 5))
+    assert five["high"] - five["low"] == pytest.approx(one["high"] - one["low"], rel=0.05)
+
+
 def test_differences_are_paired_and_skip_what_does_not_count() -> None:
     more = [[1.0, None, 3.0], [2.0, None, 4.0]]
     less = [[0.5, 9.0, 2.5], [1.5, 9.0, 3.5]]
@@ -157,6 +164,21 @@ def test_agreement_with_labellers_counts_their_noise_exactly() -> None:
     assert found[1] == pytest.approx(1 / (1 + math.exp(-(gap + caution) / 0.22)))
     turned = folds.agreements([[1.0, 0.0]], [ranking], world, 0.22)
     assert turned == pytest.approx([1 - share for share in found])
+
+
+def test_agreement_of_labellers_and_of_the_reward_model_by_hand() -> None:
+    reward, world = script("_rewards"), World(0)
+    task = next(world.tasks("dev", 3, kind="qa"))
+    rng = random.Random(0)
+    texts = [world.labeller_written(task, rng, kind) for kind in ("wrong", "idk")]
+    answers = tuple(Answer(text, True, ()) for text in texts)
+    ranking = reward.Ranking(task, answers, (0.0, 0.0), 0)
+    gap = world.gold(task, texts[0]).score - world.gold(task, texts[1]).score
+    p = 1 / (1 + math.exp(-gap / 0.22))  # how often a labeller prefers the first
+    for scores, share in (([1.0, 0.0], p), ([0.0, 1.0], 1 - p), ([1.0, 1.0], 0.5)):
+        found = reward.agreements(torch.tensor([scores]), [ranking], world, 0.22)
+        assert found["reward model and labeller"] == pytest.approx(share)
+        assert found["labeller and labeller"] == pytest.approx(p * p + (1 - p) * (1 - p))
 
 
 def test_a_fold_does_not_hear_the_labeller_who_is_left_out() -> None:

@@ -50,6 +50,14 @@ def test_bootstrap_covers_and_is_repeatable():
     assert bootstrap_interval(values[0]) == bootstrap_interval(values[0])
 
 
+@pytest.mark.parametrize(("confidence", "z"), [(0.95, 1.960), (0.9, 1.645), (0.5, 0.674)])
+def test_bootstrap_leaves_out_what_the_confidence_says(confidence, z):
+    """The mean of 400 fair coins: half the width is z · ½/√400, so 95 % is not 90 %."""
+    coins = torch.tensor([0.0, 1.0]).repeat(200)
+    low, high = bootstrap_interval(coins, confidence=confidence, resamples=8000)
+    assert (high - low) / 2 == pytest.approx(z * 0.025, rel=0.06)
+
+
 def test_bootstrap_draws_prompts_not_answers():
     """Four equal answers to a prompt are one observation: the interval must not shrink."""
     row = torch.randn(50, generator=make_generator(2))
