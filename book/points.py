@@ -295,34 +295,45 @@ def main() -> int:
         parser.error("--csv names no file in a folder that exists")
     seed = arguments.seed or 1 + secrets.randbelow(10**6)
     print(f"seed {seed}; a pass is feedback, no evidence: see book/instructors.md")
-    rows, unread = [], 0
-    for path in arguments.submissions:
-        try:
-            submission = read(path, arguments.only)
-            results = list(examine(submission, seed=seed, seconds=arguments.seconds))
-        except SubmissionError as problem:
-            unread += 1
-            print(f"\n{path}: {problem}", flush=True)
-            rows.append([path, "", "", "", problem])
-            continue
-        earned, out_of = sum(r.points for r in results), sum(r.out_of for r in results)
-        print(f"\n{path}: {submission.chapter}, {earned} of {out_of} points")
-        for result in results:
-            line = f"  {result.exercise:24s} {result.points} of {result.out_of}  {result.said}"
-            print(line.rstrip())
-        for said in submission.broken:
-            print(f"  {said}", flush=True)
-        missing = [r.exercise for r in results if r.said == NOT_WRITTEN]
-        notes = [f"{NOT_WRITTEN}: {', '.join(missing)}"] if missing else []
-        notes += [f"{r.exercise}: {r.said}" for r in results if r.said not in ("", NOT_WRITTEN)]
-        rows.append(
-            [path, submission.chapter, earned, out_of, "; ".join(notes + submission.broken)]
-        )
-    if arguments.csv:
-        with arguments.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerows([["file", "chapter", "points", "out of", "notes"], *rows])
-    return 1 if unread else 0
+    rows: list[list[Any]] = []
+    try:
+        are_submissions = [
+            look(path, arguments.only, seed, arguments.seconds, rows)
+            for path in arguments.submissions
+        ]
+    finally:  # also what was looked at before an interruption
+        if arguments.csv:
+            write_table(arguments.csv, rows)
+    return 0 if all(are_submissions) else 1
+
+
+def look(path: Path, only: Collection[str], seed: int, seconds: int, rows: list[list[Any]]) -> bool:
+    """Print the points of one file and add its row; return whether it is a submission."""
+    try:
+        submission = read(path, only)
+        results = list(examine(submission, seed=seed, seconds=seconds))
+    except SubmissionError as problem:
+        print(f"\n{path}: {problem}", flush=True)
+        rows.append([path, "", "", "", problem])
+        return False
+    earned, out_of = sum(r.points for r in results), sum(r.out_of for r in results)
+    print(f"\n{path}: {submission.chapter}, {earned} of {out_of} points")
+    for result in results:
+        line = f"  {result.exercise:24s} {result.points} of {result.out_of}  {result.said}"
+        print(line.rstrip())
+    for said in submission.broken:
+        print(f"  {said}", flush=True)
+    missing = [r.exercise for r in results if r.said == NOT_WRITTEN]
+    notes = [f"{NOT_WRITTEN}: {', '.join(missing)}"] if missing else []
+    notes += [f"{r.exercise}: {r.said}" for r in results if r.said not in ("", NOT_WRITTEN)]
+    rows.append([path, submission.chapter, earned, out_of, "; ".join(notes + submission.broken)])
+    return True
+
+
+def write_table(path: Path, rows: list[list[Any]]) -> None:
+    """A row for each file, for a spreadsheet."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["file", "chapter", "points", "out of", "notes"], *rows])
 
 
 if __name__ == "__main__":

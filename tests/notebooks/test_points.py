@@ -129,6 +129,25 @@ def test_what_is_no_submission_gets_a_sentence_and_the_others_go_on(
     assert said in rows[1][4]
 
 
+def test_an_interruption_keeps_the_rows_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first.ipynb", tmp_path / "second.ipynb"
+    first.write_text("")
+    table = tmp_path / "points.csv"
+
+    def interrupted(path: Path, only: object) -> points.Submission:
+        if path == second:
+            raise KeyboardInterrupt
+        raise points.SubmissionError("It is empty.")
+
+    monkeypatch.setattr(points, "read", interrupted)
+    monkeypatch.setattr("sys.argv", ["points.py", str(first), str(second), "--csv", str(table)])
+    with pytest.raises(KeyboardInterrupt):
+        points.main()
+    assert [row[0] for row in csv.reader(table.read_text().splitlines())] == ["file", str(first)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
