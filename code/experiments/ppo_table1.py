@@ -203,6 +203,12 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def scale(scores: Sequence[float], *, zero: float, one: float) -> list[float]:
+    """Scores on the line where the untrained policy has 0 and the best row's mean 1."""
+    span = (one - zero) or 1.0  # a tiny budget may leave every row where it began
+    return [(score - zero) / span for score in scores]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     options = arguments(__doc__.splitlines()[0], argv)
     objectives = [row for row in OBJECTIVES if options.only in row.name]
@@ -244,9 +250,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             np.mean([f["score"] for f, r in zip(floor, chance, strict=True) if r.task == task])
         )
         one = max(cell["return"]["mean"] for cell in cells.values())
-        span = (one - zero) or 1.0  # a tiny budget may leave every row where it began
         for cell in cells.values():
-            cell["scaled"] = [(score - zero) / span for score in cell["scores"]]
+            cell["scaled"] = scale(cell["scores"], zero=zero, one=one)
         tasks[task] = {"steps": budgets[task], "untrained": zero, "best": one, "rows": cells}
 
     def scaled(name: str) -> list[list[float]]:

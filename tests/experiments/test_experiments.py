@@ -220,6 +220,12 @@ def test_result_is_complete(name: str) -> None:
     assert (receipts.RESULTS / f"{name}.json").stat().st_size < 400_000
 
 
+def test_scores_are_scaled_between_the_untrained_and_the_best(multiseed: ModuleType) -> None:
+    scale = importlib.import_module("ppo_table1").scale
+    assert scale([-500.0, -100.0, -300.0], zero=-500.0, one=-100.0) == [0.0, 1.0, 0.5]
+    assert scale([20.0], zero=20.0, one=20.0) == [0.0]
+
+
 def test_table_has_the_papers_rows_and_scale() -> None:
     data = read_result("ppo_table1")
     paper = [-0.39, 0.76, 0.82, 0.70, 0.68, 0.74, 0.71, 0.62, 0.71, 0.72, 0.69]
