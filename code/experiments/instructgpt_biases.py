@@ -25,7 +25,7 @@ from instructgpt_summary import estimate
 from multiseed import SEEDS, arguments, run_all, write
 
 NAME = "instructgpt_biases"
-FINAL = SEEDS[:2]
+FINAL = SEEDS[:5]
 ITERATIONS = 100
 BIASES = ("vain", "long-winded")
 

@@ -35,7 +35,7 @@ from instructgpt_summary import over_seeds
 from multiseed import SEEDS, arguments, band, run_all, write
 
 NAME = "instructgpt_overoptimisation"
-FINAL = SEEDS[:2]
+FINAL = SEEDS[:5]
 PROMPTS = 1000  # comparisons that the weak reward model learns from
 ITERATIONS = 120
 LEARNING_RATE = 4e-4  # slower than the recipe's: the way up and down is what counts

@@ -27,7 +27,7 @@ from instructgpt_summary import estimate, over_seeds
 from multiseed import SEEDS, arguments, run_all, write
 
 NAME = "instructgpt_sweeps"
-FINAL = SEEDS[:2]
+FINAL = SEEDS[:5]
 ITERATIONS = 60
 KAPPAS = (0.0, 0.25, 1.0, 4.0)
 BETAS = (0.0, 0.2, 0.8)
