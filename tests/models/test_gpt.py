@@ -138,3 +138,17 @@ def test_ppo_trains_it_as_it_trains_any_policy():
         assert abs(stats["kl"]) < 1e-10
         scores.append(earned.mean().item())
     assert sum(scores[-3:]) > sum(scores[:3]) + 0.3
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_positions_survive_a_change_of_precision(dtype: torch.dtype) -> None:
+    """RoPE's turns are pairs of real numbers: a complex buffer would lose its imaginary part."""
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(50, 16, 32, 2, 4)).eval()
+    tokens = torch.randint(50, (2, 16))
+    with torch.no_grad():
+        before = model(tokens)
+        after = model.to(dtype)(tokens).float()
+    torch.testing.assert_close(
+        after, before, rtol=0, atol=0.02 if dtype == torch.bfloat16 else 1e-5
+    )

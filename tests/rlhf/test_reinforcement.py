@@ -10,7 +10,8 @@ import torch
 
 from anatomy.algorithms.ppo import judge, update
 from anatomy.models.pretraining import cross_entropy
-from anatomy.reporting.checkpoints import cached, load_checkpoint
+from anatomy.reporting import recipes
+from anatomy.reporting.checkpoints import cache_file, cached, load_checkpoint
 from anatomy.rlhf import reinforcement, sft, watching
 from anatomy.rlhf.reinforcement import PPO, ptx_loss, start_from
 from anatomy.rlhf.respond import respond, scored_by, token_rewards
@@ -160,3 +161,18 @@ def test_scores_are_checked_and_answers_without_an_end_marked_down():
     constant = scored_by(lambda texts, mask: torch.full((len(texts),), 0.5), end_token=1)
     with pytest.raises(ValueError, match=r"every answer the same score, 0\.5"):
         constant(texts.repeat(4, 1), mask.repeat(4, 1))
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["anatomy.models.base_model", "anatomy.rlhf.sft", "anatomy.rlhf.reward_model",
+     "anatomy.rlhf.watching", "anatomy.models.actor_critic", "anatomy.tinyweb.world"],
+)  # fmt: skip
+def test_the_key_knows_the_code_of_every_stage_before(stage, module, monkeypatch):
+    """A policy that was trained against an older reward model must not be found again."""
+    before = cache_file(stage)
+    honest = recipes._code_hash
+    monkeypatch.setattr(
+        recipes, "_code_hash", lambda m: "edited" if m.__name__ == module else honest(m)
+    )
+    assert cache_file(stage) != before

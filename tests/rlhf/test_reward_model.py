@@ -165,3 +165,14 @@ def test_some_answers_belong_to_another_prompt(world, tasks):
     texts = [misplaced(world, question, rng) for _ in range(60)]
     assert all(world.gold(question, text).score < 0 for text in texts)
     assert any(text.startswith("sorry") for text in texts)
+
+
+@pytest.mark.parametrize("surprise", [False, True])
+def test_under_autocast_close_scores_do_not_tie(model, tokenizer, small, surprise):
+    """Read in bf16, judged in fp32: rounded to three digits, 24 scores would share few values."""
+    reward = RewardModel(model, surprise=surprise)
+    texts, mask = batch_of_texts(tokenizer, *zip(*small.data(), strict=True))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        scores = reward(texts, mask)
+    assert scores.dtype == torch.float32
+    assert not torch.equal(scores, scores.bfloat16().float())

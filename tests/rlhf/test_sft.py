@@ -142,3 +142,11 @@ def test_a_checkpoint_of_another_stage_is_refused_in_one_sentence(small, monkeyp
     assert isinstance(other, BaseModel)
     with pytest.raises(CheckpointError, match="another configuration"):
         load_checkpoint(cache_file(small), small.build(), config=other)
+
+
+def test_a_gradient_that_is_no_number_changes_nothing(model):
+    before = model.tokens.weight.clone()
+    loss = (model.tokens.weight - model.tokens.weight.detach()).abs().sum().sqrt()  # √ at 0
+    with pytest.raises(FloatingPointError, match="gradient"):
+        module.descend(model, make_optimizer(model, 1e-2), loss, 1.0)
+    assert torch.equal(model.tokens.weight, before)

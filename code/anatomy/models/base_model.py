@@ -57,8 +57,9 @@ class BaseModel:
     @property
     def sources(self) -> Sequence[ModuleType]:
         """The modules whose code decides what the weights become."""
-        web = (tinyweb.grammar, tinyweb.facts, tinyweb.documents, tinyweb.tokenizer)
-        return (attention, transformer, gpt, bert, optimisers, pretraining, *web)
+        words = (tinyweb.lexicon, tinyweb.grammar, tinyweb.tokenizer)
+        web = (tinyweb.facts, tinyweb.documents, tinyweb.world)
+        return (attention, transformer, gpt, bert, optimisers, pretraining, *words, *web)
 
     def tokenizer(self) -> WordTokenizer:
         """The tokenizer that the model reads with."""

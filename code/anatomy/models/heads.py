@@ -20,6 +20,15 @@ from anatomy.models.packing import (
 )
 
 
+def in_full(head: nn.Linear, hidden: Tensor) -> Tensor:
+    """head(hidden) (..., D) → (...), in fp32 under autocast too.
+
+    bf16 has three digits: scores and values that differ by less would tie.
+    """
+    with torch.autocast(hidden.device.type, enabled=False):
+        return head(hidden.float()).squeeze(-1)
+
+
 class TextActorCritic(nn.Module):
     """A GPT as a policy over tokens, with a value for every prefix: what PPO trains in RLHF.
 
@@ -61,7 +70,7 @@ class TextActorCritic(nn.Module):
             entropy.append(-(all_logprobs.exp() * all_logprobs).sum(-1))
             if self.critic is not None:
                 hidden = self.critic.hidden(read)[before]
-            values.append(self.value(hidden).squeeze(-1).float())
+            values.append(in_full(self.value, hidden))
             rows.append(part.rows)
         return Evaluation(*(rectangle(each, rows, mask) for each in (logprobs, values, entropy)))
 
@@ -76,7 +85,7 @@ class TextActorCritic(nn.Module):
         values, rows = [], []
         for part in parts(observations, mask, pad_token=self.pad_token):
             hidden = (self.critic or self.policy).hidden(part.tokens[:, :-1])
-            values.append(self.value(hidden[part.before[:, :-1]]).squeeze(-1).float())
+            values.append(in_full(self.value, hidden[part.before[:, :-1]]))
             rows.append(part.rows)
         return rectangle(values, rows, mask)
 

@@ -6,7 +6,6 @@ Jordan et al. (2024), https://kellerjordan.github.io/posts/muon.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +49,7 @@ class Muon(torch.optim.Optimizer):
                 raise ValueError("Muon moves matrices; give vectors and biases to AdamW")
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for matrix in group["params"]:
                 if matrix.grad is None:

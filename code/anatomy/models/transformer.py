@@ -113,7 +113,8 @@ class Transformer(nn.Module):
             self.positions = nn.Embedding(config.context, config.width)
         else:
             turn = turns(torch.arange(config.context), config.head_width, config.rotary_base)
-            self.register_buffer("turn", turn, persistent=False)
+            # two real numbers each: `.to(torch.bfloat16)` would drop the imaginary part
+            self.register_buffer("turn", torch.view_as_real(turn), persistent=False)
         if config.segments:
             self.segments = nn.Embedding(config.segments, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
@@ -186,7 +187,8 @@ class Transformer(nn.Module):
             x = x + self.positions(positions)
             turn = None
         else:
-            turn = self.turn[positions].unsqueeze(-2)  # one factor for all heads
+            turns_here = torch.view_as_complex(self.turn[positions].float())
+            turn = turns_here.unsqueeze(-2)  # one factor for all heads
         if self.config.segments:
             x = x + self.segments(torch.zeros_like(tokens) if segments is None else segments)
         if not self.config.pre_norm:

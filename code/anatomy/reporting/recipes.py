@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from types import ModuleType
@@ -62,14 +62,22 @@ class Resumable(Recipe[Trained], Protocol[Trained]):
 
 def cache_file(recipe: Recipe[Any]) -> Path:
     """Where the module of a recipe is kept: its name, and a hash of configuration and code."""
-    own = inspect.getmodule(type(recipe))
-    modules = [*([own] if own is not None else []), *recipe.sources]
-    code = {module.__name__: _code_hash(module) for module in modules}
+    code = {module.__name__: _code_hash(module) for module in modules_of(recipe)}
     content = json.dumps([as_json(recipe), code], sort_keys=True)
     key = hashlib.sha256(content.encode()).hexdigest()[:16]
     asked = os.environ.get(CACHE_VARIABLE)
     folder = Path(asked).expanduser() if asked else Path.home() / ".cache" / "anatomy"
     return folder / f"{recipe.name}-{key}.safetensors"
+
+
+def modules_of(recipe: Recipe[Any]) -> Iterator[ModuleType]:
+    """The modules that decide the weights: the recipe's own, its sources, and its parents'."""
+    own = inspect.getmodule(type(recipe))
+    if own is not None:
+        yield own
+    yield from recipe.sources
+    for parent in getattr(recipe, "parents", ()):
+        yield from modules_of(parent)
 
 
 def _code_hash(module: ModuleType) -> str:

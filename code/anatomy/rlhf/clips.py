@@ -235,8 +235,12 @@ def scripted_answers(
     """
     require_same_shape(first=first, second=second)
     target = 0.5 + 0.5 * torch.sign(first - second)
-    absent = torch.rand(target.shape, generator=generator) < mistakes
-    coin = (torch.rand(target.shape, generator=generator) < 0.5).to(target.dtype)
+
+    def drawn() -> Tensor:
+        return torch.rand(target.shape, generator=generator, device=generator.device).to(target)
+
+    absent = drawn() < mistakes
+    coin = (drawn() < 0.5).to(target.dtype)
     return torch.where(absent, coin, target)
 
 

@@ -69,7 +69,7 @@ def fit_linear(preferred: Tensor, rejected: Tensor, *, l2: float, steps: int = 2
         raise ValueError(f"l2 must be positive, or separable labels send θ to infinity; got {l2}")
     spread = torch.cat([preferred, rejected]).std(dim=0).clamp_min(1e-6).double()
     better, worse = preferred.double() / spread, rejected.double() / spread
-    theta = torch.zeros(preferred.shape[1], dtype=torch.float64, requires_grad=True)
+    theta = torch.zeros_like(better[0], requires_grad=True)
     optimizer = torch.optim.LBFGS([theta], max_iter=steps, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:

@@ -18,6 +18,7 @@ from anatomy.models.abilities import cloze_accuracy, held_out_loss
 from anatomy.models.gpt import GPT
 from anatomy.models.packing import response_logprobs
 from anatomy.rlhf.answers import PAD, Answer, answer, batch_of_texts, chat_prompt
+from anatomy.rlhf.reward_model import RewardModel
 from anatomy.tinyweb import KINDS, Task, WordTokenizer, World, tokenizer_of
 
 VERDICTS = ("right", "wrong", "idk", "off-topic")
@@ -120,11 +121,14 @@ def divergence(policy: GPT, reference: GPT, measured: Measured, tokenizer: WordT
 
 
 @torch.no_grad()
-def scored(
-    score: Callable[[Tensor, Tensor], Tensor], measured: Measured, tokenizer: WordTokenizer
-) -> Tensor:
+def scored(reward_model: RewardModel, measured: Measured, tokenizer: WordTokenizer) -> Tensor:
     """The reward model's score of every answer: (N, S)."""
-    return torch.cat([score(*part) for part in _parts(measured, tokenizer)]).view_as(measured.gold)
+    device = reward_model.transformer.device
+    scores = [
+        reward_model(texts.to(device), mask.to(device))
+        for texts, mask in _parts(measured, tokenizer)
+    ]
+    return torch.cat(scores).view_as(measured.gold)
 
 
 def forgetting(model: GPT, world: World) -> dict[str, float]:

@@ -23,15 +23,17 @@ import torch
 from torch import Tensor
 
 from anatomy import estimators, losses, masking
+from anatomy import rollout as rollouts
 from anatomy.algorithms import ppo
 from anatomy.algorithms.ppo import PPOConfig, judge, update
 from anatomy.losses import clipped_value_loss
-from anatomy.models import generation, heads
+from anatomy.models import actor_critic, generation, heads
 from anatomy.models.generation import left_pad
 from anatomy.models.gpt import GPT
 from anatomy.models.heads import TextActorCritic
 from anatomy.models.pretraining import cosine
 from anatomy.rlhf import respond as responding
+from anatomy.rlhf import watching
 from anatomy.rlhf.answers import STEPS, chat_prompt
 from anatomy.rlhf.respond import respond, scored_by
 from anatomy.rlhf.reward_model import Reward, RewardModel
@@ -93,8 +95,9 @@ class PPO:
     @property
     def sources(self) -> Sequence[ModuleType]:
         """The modules whose code decides what the weights become."""
-        own = (ppo, estimators, losses, masking, generation, heads, responding)
-        return (*self.reward.sources, *own)
+        own = (ppo, estimators, losses, masking, rollouts, generation, heads, actor_critic)
+        acting = (responding, watching)
+        return (*own, *acting)
 
     @property
     def ppo(self) -> PPOConfig:

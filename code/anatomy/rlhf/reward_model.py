@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from anatomy import tinyweb
 from anatomy.models import packing
 from anatomy.models.gpt import GPT
+from anatomy.models.heads import in_full
 from anatomy.models.packing import following, parts, token_logprobs
 from anatomy.models.pretraining import cosine
 from anatomy.rlhf import answers, comparisons, preferences, sft
@@ -63,16 +64,16 @@ class RewardModel(nn.Module):
         for part in parts(texts, mask, pad_token=self.pad_token):
             hidden = model.hidden(part.tokens)  # (b, S, D)
             row = torch.arange(len(part.rows), device=texts.device)
-            score = self.head(hidden[row, part.last]).squeeze(-1)  # (b,)
+            score = in_full(self.head, hidden[row, part.last])  # (b,)
             if self.gate is not None:
                 before = hidden[:, :-1][part.before[:, :-1]]  # (n, D)
                 surprise = token_logprobs(model, before, following(part)).clamp_min(SURPRISE_FLOOR)
-                heard = self.gate(before).squeeze(-1) * surprise  # (n,)
+                heard = in_full(self.gate, before) * surprise  # (n,)
                 whose = row[:, None].expand_as(part.before)[part.before]
                 score = score.index_add(0, whose, heard)
             scores.append(score)
             rows.append(part.rows)
-        return torch.cat(scores)[torch.cat(rows).argsort()].float()
+        return torch.cat(scores)[torch.cat(rows).argsort()]
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,9 @@ class Reward:
     @property
     def sources(self) -> Sequence[ModuleType]:
         """The modules whose code decides what the weights become."""
-        own = (sft, comparisons, preferences, answers, packing)
+        own = (comparisons, preferences, answers, packing)
         judges = (tinyweb.faults, tinyweb.gold, tinyweb.labeller)
-        return (*self.sft.sources, *judges, *own)
+        return (*judges, *own)
 
     def build(self) -> RewardModel:
         """A reward model that has seen no comparison."""

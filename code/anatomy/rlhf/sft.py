@@ -65,7 +65,7 @@ class SFT:
     def sources(self) -> Sequence[ModuleType]:
         """The modules whose code decides what the weights become."""
         teachers = (tinyweb.tasks, tinyweb.demonstrations)
-        return (*self.base.sources, *teachers, packing, answers)
+        return (*teachers, packing, answers)
 
     def build(self) -> GPT:
         """A model of the parent's shape."""
@@ -180,13 +180,15 @@ def step(
 def descend(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> float:
     """One step down the gradient of `loss`, its norm limited to 1; return what it was.
 
-    Raises FloatingPointError, and changes nothing, when the loss is not a number.
+    Raises FloatingPointError, and changes no weight, when loss or gradient is not a number.
     """
     if not math.isfinite(loss.item()):
         raise FloatingPointError("the loss is not a number: the learning rate is too high")
     optimizer.zero_grad()
     loss.backward()
     norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    if not math.isfinite(norm.item()):
+        raise FloatingPointError("the gradient is not a number: the learning rate is too high")
     for group in optimizer.param_groups:
         group["lr"] = rate * group["peak"]
     optimizer.step()
