@@ -147,6 +147,11 @@ def test_the_second_recipe_differs_where_it_says() -> None:
     assert other.sft.base == recipe.sft.base
     assert (other.sft.web_rows, other.reward.found, other.reward.lists) == (4, True, 0.1)
     assert replace(other, reward=recipe.reward) == recipe
+    chapter = SCRIPTS.parents[1] / "chapters" / "06_instructgpt"
+    page = (chapter / "second_recipe.md").read_text("utf-8")
+    for sft in (PPO().sft, module.second(PPO()).sft):  # the table of the page is written by hand
+        assert f"| {sft.demonstrations:,}, {sft.learning_rate:g} |" in page
+    assert f"| {other.sft.web_rows} × {other.sft.base.context} tokens a step |" in page
 
 
 def test_agreement_with_labellers_counts_their_noise_exactly() -> None:
