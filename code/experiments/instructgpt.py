@@ -73,7 +73,7 @@ def trained(
 
 def with_gold(recipe: PPO) -> Callable[..., Any]:
     """The iterations of a PPO run, each with the gold score of its answers."""
-    world = World(recipe.sft.base.world_seed)
+    world = recipe.sft.base.world
     tokenizer = tokenizer_of(world)
 
     def steps(actor: nn.Module, state: Mapping[str, Any]) -> Any:
@@ -165,7 +165,7 @@ def rows_of(
     policy: GPT, sft: GPT, reward: RewardModel, recipe: PPO, *, samples: int, split: Split = "test"
 ) -> dict[str, list[float | None]]:
     """Every measure of one policy on the prompts of a split, beside the SFT model's answers."""
-    world = World(recipe.sft.base.world_seed)
+    world = recipe.sft.base.world
     tasks, tokenizer = world.evaluation_set(split), tokenizer_of(world)
     mine, theirs = (
         measure(m, world, tasks, generator=make_generator(recipe.seed), samples=samples)
@@ -208,7 +208,7 @@ def examples(
 def measure_run(run: Run) -> dict[str, Any]:
     """Train one chain and measure every stage of it."""
     torch.set_num_threads(1)
-    world = World(run.recipe.sft.base.world_seed)
+    world = run.recipe.sft.base.world
     stages = chain(run.recipe)
     reward: RewardModel = stages["reward model"][0]
     models: dict[str, GPT] = {"base": stages["base"][0], "sft": stages["sft"][0]}

@@ -17,7 +17,7 @@ import torch
 from anatomy.rlhf.measures import measure
 from anatomy.rlhf.reinforcement import PPO
 from anatomy.runtime import make_generator
-from anatomy.tinyweb import TASTES, World
+from anatomy.tinyweb import TASTES
 from anatomy.tinyweb.gold import flatters
 from anatomy.tinyweb.labeller import utility
 from instructgpt import listed, recipe_of, trained
@@ -41,7 +41,7 @@ class Run:
 def measure_run(run: Run) -> dict[str, Any]:
     """Train reward model and policy; compare with the SFT model."""
     torch.set_num_threads(1)
-    recipe, world = run.recipe, World(run.recipe.sft.base.world_seed)
+    recipe, world = run.recipe, run.recipe.sft.base.world
     base, _, _ = trained(recipe.sft.base)
     sft, _, _ = trained(recipe.sft, base)
     reward, _, _ = trained(recipe.reward, sft)

@@ -29,7 +29,7 @@ from instructgpt_summary import over_seeds
 from multiseed import SEEDS, arguments, run_all, write
 
 NAME = "instructgpt_folds"
-FINAL = SEEDS[:2]
+FINAL = SEEDS[:5]
 PEOPLE = (  # what each of the five pays for beside the gold score
     Taste(),
     Taste(caution=0.4),
@@ -84,7 +84,7 @@ def agreements(
 def measure_run(run: Run) -> dict[str, Any]:
     """Train a reward model without one labeller, and compare it with all five."""
     torch.set_num_threads(1)
-    recipe, world = run.recipe, World(run.recipe.sft.base.world_seed)
+    recipe, world = run.recipe, run.recipe.sft.base.world
     base, _, _ = trained(recipe.sft.base)
     sft, _, _ = trained(recipe.sft, base)
     model = recipe.build()
@@ -120,18 +120,16 @@ def main() -> None:
     runs = [Run(recipe, who) for recipe in recipes for who in range(LABELLERS)]
     results = run_all(NAME, measure_run, runs, workers=options.workers)
     pairs = list(zip(runs, results, strict=True))
-    inside = [
-        sum(a for n, a in enumerate(r["agreement"]) if n != run.left_out) / (LABELLERS - 1)
-        for run, r in pairs
-    ]
-    outside = [r["agreement"][run.left_out] for run, r in pairs]
+    people = [each(pairs, number) for number in range(LABELLERS)]
+    # the five labellers carry the claim, however many seeds: what varies is who is left out
+    known, unknown = ([who[side]["mean"] for who in people] for side in ("heard", "left out"))
     data = {
         "people": [vars(taste) for taste in PEOPLE],
         "rankings": results[0]["rankings"],
-        "heard": over_seeds(inside),
-        "left out": over_seeds(outside),
-        "difference": over_seeds([i - o for i, o in zip(inside, outside, strict=True)]),
-        "each": [each(pairs, number) for number in range(LABELLERS)],
+        "heard": over_seeds(known),
+        "left out": over_seeds(unknown),
+        "difference": over_seeds([k - u for k, u in zip(known, unknown, strict=True)]),
+        "each": people,
     }
     write(NAME, data, config=runs[0].recipe, finished=results, options=options)
 

@@ -51,7 +51,7 @@ def requests(world: World) -> list[Task]:
 def measure_run(run: Run) -> dict[str, Any]:
     """Ask every model in three ways; rudeness and gold of the answers, by request."""
     torch.set_num_threads(1)
-    recipe, world = run.recipe, World(run.recipe.sft.base.world_seed)
+    recipe, world = run.recipe, run.recipe.sft.base.world
     tokenizer = tokenizer_of(world)
     base, _, _ = trained(recipe.sft.base)
     sft, _, _ = trained(recipe.sft, base)

@@ -81,7 +81,7 @@ def measure_run(run: Run) -> dict[str, Any]:
     """Train the weak reward model, then climb it."""
     torch.set_num_threads(1)
     recipe = run.recipe
-    world = World(recipe.sft.base.world_seed)
+    world = recipe.sft.base.world
     base, _, _ = trained(recipe.sft.base)
     sft, _, _ = trained(recipe.sft, base)
     reward, _, _ = trained(recipe.reward, sft)

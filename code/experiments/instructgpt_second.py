@@ -83,7 +83,7 @@ def prefers(
 def measure_run(run: Run) -> dict[str, Any]:
     """Train both chains of a seed; measure them on the same prompts."""
     torch.set_num_threads(1)
-    world = World(run.recipe.sft.base.world_seed)
+    world = run.recipe.sft.base.world
     tasks, seed = world.evaluation_set("test"), run.recipe.seed
     base, _, _ = trained(run.recipe.sft.base)
     results = {}

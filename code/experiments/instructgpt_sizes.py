@@ -18,13 +18,13 @@ from anatomy.rlhf.evaluation import wins
 from anatomy.rlhf.measures import measure
 from anatomy.rlhf.reinforcement import PPO
 from anatomy.runtime import make_generator
-from anatomy.tinyweb import World, tokenizer_of
+from anatomy.tinyweb import tokenizer_of
 from instructgpt import few_shot, listed, recipe_of, trained
 from instructgpt_summary import STAGES, estimate
 from multiseed import SEEDS, arguments, finite, run_all, write
 
 NAME = "instructgpt_sizes"
-FINAL = SEEDS[:2]
+FINAL = SEEDS[:5]
 SHAPES: Mapping[str, dict[str, int]] = {
     "small": {"width": 64, "layers": 3},
     "middle": {"width": 96, "layers": 3},
@@ -49,7 +49,7 @@ def of_size(recipe: PPO, shape: Mapping[str, int]) -> PPO:
 def measure_run(run: Run) -> dict[str, Any]:
     """Train the chains; compare everything with the largest SFT model."""
     torch.set_num_threads(1)
-    world = World(run.recipe.sft.base.world_seed)
+    world = run.recipe.sft.base.world
     tokenizer, tasks = tokenizer_of(world), world.evaluation_set("test")
     few = {"prompt": few_shot, "stop_tokens": [tokenizer.eos_id, tokenizer.nl_id]}
     answered, parameters, seconds = {}, {}, {}

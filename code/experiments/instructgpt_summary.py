@@ -8,33 +8,47 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from anatomy.tinyweb import KINDS
 from multiseed import band
 
 STAGES = ("base", "few-shot", "sft", "ppo", "ppo-ptx")
-RESAMPLES = 2000
 
 
 def estimate(values: Sequence[Sequence[float | None]]) -> dict[str, Any]:
-    """Mean over seeds and prompts, and its interval: seeds drawn again, and prompts within each.
+    """Mean over seeds and prompts, with its 95 % interval; a share's stays within [0, 1].
 
     One list per seed, one number per prompt; None where a prompt does not count.
     """
-    kept = [np.array([v for v in row if v is not None]) for row in values]
-    rng = np.random.default_rng(0)
-    prompts = rng.integers(len(kept[0]), size=(RESAMPLES, len(kept[0])))  # the same for all seeds
-    means = np.stack([row[prompts].mean(1) for row in kept])  # (seeds, resamples)
-    seeds = rng.integers(len(kept), size=(RESAMPLES, len(kept)))
-    drawn = np.take_along_axis(means, seeds.T, axis=0).mean(0)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    own = [float(row.mean()) for row in kept]
-    return {"mean": float(np.mean(own)), "low": float(low), "high": float(high), "seeds": own}
+    found = interval(values)
+    if all(v is None or 0 <= v <= 1 for row in values for v in row):
+        found |= {"low": max(found["low"], 0.0), "high": min(found["high"], 1.0)}
+    return found
 
 
 def over_seeds(values: Sequence[float]) -> dict[str, Any]:
-    """Mean over seeds, with the interval of seeds drawn again."""
-    return estimate([[value] for value in values])
+    """Mean of one number per seed, with Student's 95 % interval."""
+    return interval([[value] for value in values])
+
+
+def interval(values: Sequence[Sequence[float | None]]) -> dict[str, Any]:
+    """Mean, and the t interval that adds two variances: between seeds and between prompts.
+
+    All seeds meet the same prompts, so an odd set of prompts shifts all of them together. The
+    variance between seeds has few degrees of freedom, that between prompts many; Satterthwaite
+    (1946) says how many their sum has. Chance that is neither's alone is in both: a little wide.
+    """
+    rows = np.array([[v for v in row if v is not None] for row in values])  # (seeds, prompts)
+    own, of_prompts = rows.mean(1), rows.mean(0)
+    sources = [m.var(ddof=1) / len(m) for m in (own, of_prompts) if len(m) > 1]
+    free = [len(m) - 1 for m in (own, of_prompts) if len(m) > 1]
+    variance, half = sum(sources), 0.0
+    if variance > 0:
+        freedom = variance**2 / sum(v**2 / n for v, n in zip(sources, free, strict=True))
+        half = float(stats.t.ppf(0.975, freedom) * math.sqrt(variance))
+    mean = float(own.mean())
+    return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": own.tolist()}
 
 
 def measured(values: Sequence[float]) -> list[float]:
@@ -96,7 +110,7 @@ def difference(
     more: Sequence[Sequence[float | None]], less: Sequence[Sequence[float | None]]
 ) -> dict[str, Any]:
     """Mean difference on the same prompts, with its interval."""
-    return estimate(
+    return interval(
         [
             [None if a is None or b is None else a - b for a, b in zip(x, y, strict=True)]
             for x, y in zip(more, less, strict=True)

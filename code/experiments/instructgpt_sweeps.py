@@ -21,7 +21,6 @@ from anatomy.rlhf.measures import forgetting
 from anatomy.rlhf.reinforcement import PPO, ptx_loss
 from anatomy.rlhf.sft import descend
 from anatomy.rlhf.sft import make_optimizer as plain_optimizer
-from anatomy.tinyweb import World
 from instructgpt import recipe_of, rows_of, trained
 from instructgpt_summary import estimate, over_seeds
 from multiseed import SEEDS, arguments, run_all, write
@@ -78,7 +77,7 @@ def measure_run(run: Run) -> dict[str, Any]:
     rows = rows_of(actor.policy, sft, reward, recipe, samples=run.samples)
     return {
         "rows": {name: rows[name] for name in (*METRICS, "kl", "score")},
-        "forgetting": forgetting(actor.policy, World(recipe.sft.base.world_seed)),
+        "forgetting": forgetting(actor.policy, recipe.sft.base.world),
         "last": history[-1],
     }
 

@@ -19,7 +19,6 @@ from anatomy.models.abilities import cloze_accuracy, held_out_loss
 from anatomy.models.base_model import BaseModel
 from anatomy.models.transformer import Block
 from anatomy.reporting import receipt, write_result
-from anatomy.tinyweb import World
 from multiseed import arguments, place, run_all
 
 NAME = "language_models_ablation"
@@ -52,7 +51,7 @@ def shift_half(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def measure(run: Run) -> dict[str, Any]:
     """Train one model; return its held-out loss and what it knows."""
-    world, tokenizer = World(run.recipe.world_seed), run.recipe.tokenizer()
+    world, tokenizer = run.recipe.world, run.recipe.tokenizer()
     model = run.recipe.build()
     if run.variant.endswith("token shift"):
         for block in model.blocks:

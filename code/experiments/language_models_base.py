@@ -13,7 +13,6 @@ from anatomy.models.abilities import cloze_accuracy, cloze_chance, held_out_loss
 from anatomy.models.base_model import BaseModel
 from anatomy.reporting import receipt, write_result
 from anatomy.reporting.checkpoints import cache_file, save_checkpoint
-from anatomy.tinyweb import World
 from multiseed import arguments, place, run_all
 
 NAME = "language_models_base"
@@ -32,7 +31,7 @@ class Run:
 def measure(run: Run) -> dict[str, Any]:
     """Train it; measure held-out loss and cloze on the way and at the end."""
     recipe = run.recipe
-    world, tokenizer = World(recipe.world_seed), recipe.tokenizer()
+    world, tokenizer = recipe.world, recipe.tokenizer()
     clozes = {frequency: world.cloze(frequency) for frequency in FREQUENCIES}
     model = recipe.build()
     curve: dict[str, list[float]] = {name: [] for name in ("step", "loss", *FREQUENCIES)}
@@ -58,7 +57,7 @@ def main() -> None:
     runs = [Run(replace(recipe, seed=seed)) for seed in seeds]
     started = time.time()
     results = run_all(NAME, measure, runs, workers=options.workers)
-    world = World(recipe.world_seed)
+    world = recipe.world
     data = {
         "receipt": receipt(
             config=asdict(recipe),

@@ -79,7 +79,7 @@ BARE = ("right", "idk", "rude", "another question", "something else", "nothing")
 def measure(run: Run) -> dict[str, Any]:
     """Ask one model everything."""
     recipe = run.recipe
-    world, tokenizer, model = World(recipe.world_seed), recipe.tokenizer(), cached(recipe)
+    world, tokenizer, model = recipe.world, recipe.tokenizer(), cached(recipe)
     rng = random.Random("prompted")
     asked: list[Task] = world.evaluation_set("test", counts={"common": QUESTIONS}) * DRAWS
     shown = world.evaluation_set("train", counts={"common": 90})

@@ -91,7 +91,7 @@ def review_accuracy(model: GPT, tokenizer: WordTokenizer, world: World) -> dict[
 def measure(run: Run) -> dict[str, Any]:
     """Train one model; return its loss, its cloze, and how it judges reviews."""
     recipe = run.recipe
-    world, tokenizer = World(recipe.world_seed), recipe.tokenizer()
+    world, tokenizer = recipe.world, recipe.tokenizer()
     model = recipe.build()
     for _ in recipe.train(model):
         pass

@@ -121,7 +121,7 @@ JOBS = {
 def tuned_accuracy(bert: BERT, recipe: BaseModel, job: str, count: int) -> float:
     """Fine-tune a copy of `bert` on `count` labelled texts; the share of new ones it gets right."""
     draw_job, kinds = JOBS[job]
-    taught, asked = draw_job(World(recipe.world_seed), count, recipe.seed)
+    taught, asked = draw_job(recipe.world, count, recipe.seed)
     tokenizer = recipe.tokenizer()
     with initial_weights(recipe.seed):
         classifier = Classifier(copy.deepcopy(bert), kinds)
@@ -200,7 +200,7 @@ def measure(run: Run) -> dict[str, Any]:
     """Train both, or load them; measure losses, gaps, verdicts and texts."""
     recipe = run.recipe
     masked = MaskedModel(replace(recipe, steps=run.masked_steps))
-    world, tokenizer = World(recipe.world_seed), recipe.tokenizer()
+    world, tokenizer = recipe.world, recipe.tokenizer()
     gpt, bert, newborn = cached(recipe), cached(masked), masked.build()
     sweeps = write_with_bert(bert, tokenizer, recipe.seed, max(SWEEPS))
 

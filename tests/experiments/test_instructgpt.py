@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from anatomy.reporting.plots import t_interval
 from anatomy.rlhf.answers import Answer
 from anatomy.rlhf.reinforcement import PPO
 from anatomy.tinyweb import World, tokenizer_of
@@ -64,6 +65,30 @@ def test_an_estimate_is_the_mean_and_its_interval_holds_the_seeds() -> None:
     assert found["low"] < found["seeds"][0] + 0.2 < found["seeds"][1] - 0.2 < found["high"]
     alone = script("_summary").estimate([[0.25] * 10])
     assert alone["low"] == alone["high"] == 0.25
+
+
+def test_the_interval_adds_seeds_and_prompts_by_hand() -> None:
+    # means of seeds 2, 4 and of prompts 2, 4: each has variance 2 / 2 = 1 with one degree of
+    # freedom; their sum 2 has 2² / (1²/1 + 1²/1) = 2, where t(0.975) = 4.30265
+    found = script("_summary").interval([[1.0, 3.0], [3.0, 5.0]])
+    assert found["mean"] == 3.0
+    assert found["high"] - 3.0 == pytest.approx(4.30265 * math.sqrt(2), rel=1e-5)
+    assert 3.0 - found["low"] == pytest.approx(4.30265 * math.sqrt(2), rel=1e-5)
+
+
+def test_one_number_per_seed_has_students_interval() -> None:
+    values = [0.2, 0.5, 0.9, 0.4]
+    found = script("_summary").over_seeds(values)
+    assert (found["mean"], found["low"], found["high"]) == pytest.approx(t_interval(values))
+
+
+def test_the_interval_of_a_share_stays_a_share() -> None:
+    shares = [[0.0, 0.0, 0.2], [0.0, 0.0, 0.0]]
+    assert (
+        script("_summary").interval(shares)["low"] < 0 == script("_summary").estimate(shares)["low"]
+    )
+    full = script("_summary").estimate([[1 - v for v in row] for row in shares])
+    assert full["high"] == 1.0
 
 
 def test_all_seeds_answer_the_same_prompts() -> None:

@@ -45,6 +45,7 @@ class BaseModel:
     muon_rate: float = 0.02  # Muon's peak
     half_precision: bool = False  # bf16 where there is hardware for it
     world_seed: int = 0
+    more_rare: int = 0  # entities of each kind that its web tells beyond the usual ones, seldom
     seed: int = 0
 
     name = "base-model"
@@ -61,9 +62,14 @@ class BaseModel:
         web = (tinyweb.facts, tinyweb.documents, tinyweb.world)
         return (attention, transformer, gpt, bert, optimisers, pretraining, *words, *web)
 
+    @property
+    def world(self) -> World:
+        """Whose web it reads."""
+        return World(self.world_seed, self.more_rare)
+
     def tokenizer(self) -> WordTokenizer:
         """The tokenizer that the model reads with."""
-        return tokenizer_of(World(self.world_seed))
+        return tokenizer_of(self.world)
 
     def build(self) -> GPT:
         """A model that has read nothing."""
@@ -90,10 +96,9 @@ class BaseModel:
         After `done` steps, with the `state` they left, it goes on as if it had not stopped.
         """
         state = state or self.begin(model)
-        world = World(self.world_seed)
         stream = token_stream(
-            world,
-            tokenizer_of(world),
+            self.world,
+            self.tokenizer(),
             TRAINING_STREAM + self.seed,
             batch_size=self.batch_size,
             length=self.context,

@@ -78,7 +78,7 @@ class MaskedModel:
         state = state or self.begin(model)
         peaks = [like.muon_rate, like.learning_rate]
         stream = token_stream(
-            World(like.world_seed),
+            like.world,
             tokenizer,
             TRAINING_STREAM + like.seed,
             batch_size=like.batch_size,

@@ -41,7 +41,7 @@ from anatomy.rlhf.sft import SFT, web_loss
 from anatomy.rlhf.watching import WatchedRewards, check_divergence, statistics
 from anatomy.rollout import Rollout
 from anatomy.runtime import make_generator
-from anatomy.tinyweb import Task, World
+from anatomy.tinyweb import Task
 
 PTX_STREAM = 5_000  # seed of the web text that PPO-ptx reads
 
@@ -177,9 +177,7 @@ class PPO:
 
     def tasks(self) -> Iterator[list[Task]]:
         """What is asked in each iteration."""
-        asked = World(self.sft.base.world_seed).tasks(
-            "train", 20_000 + self.seed, unpublished=self.unpublished
-        )
+        asked = self.sft.base.world.tasks("train", 20_000 + self.seed, unpublished=self.unpublished)
         while True:
             yield [next(asked) for _ in range(self.rollouts)]
 

@@ -123,7 +123,7 @@ class Reward:
         """Answers of the SFT model and of labellers to training prompts, ranked."""
         return collect(
             policy,
-            World(self.sft.base.world_seed),
+            self.sft.base.world,
             self.prompts,
             answers=self.answers,
             labeller_written=self.labeller_written,

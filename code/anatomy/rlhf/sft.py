@@ -74,7 +74,7 @@ class SFT:
     def data(self) -> list[Example]:
         """The demonstrations: tasks of the training split, each with a written answer."""
         return demonstrations(
-            World(self.base.world_seed), self.demonstrations, sloppy=self.sloppy, seed=self.seed
+            self.base.world, self.demonstrations, sloppy=self.sloppy, seed=self.seed
         )
 
     def begin(self, model: GPT, base: GPT) -> dict[str, Any]:
@@ -145,10 +145,7 @@ def web_loss(
 
     `stream` is the seed of the text; what `done` calls have read is skipped.
     """
-    world = World(base.world_seed)
-    web = token_stream(
-        world, tinyweb.tokenizer_of(world), stream, batch_size=rows, length=base.context
-    )
+    web = token_stream(base.world, base.tokenizer(), stream, batch_size=rows, length=base.context)
     unread = islice(web, done, None)
 
     def loss() -> Tensor:

@@ -85,9 +85,14 @@ class Fact:
 
 @dataclass(frozen=True)
 class KnowledgeBase:
-    """192 entities with two facts each, drawn from a seed."""
+    """192 entities with two facts each, drawn from a seed.
+
+    Of the unpublished training entities of each kind the web tells `more_rare` after all, seldom.
+    What is true stays, and so do the entities of the other splits.
+    """
 
     seed: int
+    more_rare: int = 0
 
     @cached_property
     def facts(self) -> tuple[Fact, ...]:
@@ -100,10 +105,12 @@ class KnowledgeBase:
             remaining = iter(entities)
             for frequency, counts in ENTITIES_PER_KIND.items():
                 for split, count in counts.items():
-                    for _ in range(count):
+                    for number in range(count):
                         entity = next(remaining)
+                        practice = (frequency, split) == ("unpublished", "train")
+                        told = "rare" if practice and number < self.more_rare else frequency
                         facts += [
-                            self._draw(rng, entity, relation, frequency, split)
+                            self._draw(rng, entity, relation, told, split)
                             for relation, about in RELATIONS.items()
                             if about.subject == kind
                         ]
@@ -137,7 +144,7 @@ class KnowledgeBase:
 
     @cached_property
     def published(self) -> tuple[Fact, ...]:
-        """The 144 published facts, once each."""
+        """The published facts, once each: 144 of them, and 6 more for each of `more_rare`."""
         return tuple(fact for fact in self.facts if fact.published)
 
     @cached_property

@@ -9,7 +9,14 @@ from functools import cached_property
 
 from anatomy.tinyweb import demonstrations, faults, grammar
 from anatomy.tinyweb.documents import Document, DocumentKind, DocumentWriter
-from anatomy.tinyweb.facts import Fact, Frequency, KnowledgeBase, Split, check_split
+from anatomy.tinyweb.facts import (
+    ENTITIES_PER_KIND,
+    Fact,
+    Frequency,
+    KnowledgeBase,
+    Split,
+    check_split,
+)
 from anatomy.tinyweb.gold import Gold, gold
 from anatomy.tinyweb.lexicon import LEXICON
 from anatomy.tinyweb.tasks import KINDS, Kind, Task, TaskSource
@@ -58,15 +65,21 @@ class World:
     """
 
     seed: int = 0
+    more_rare: int = 0  # see `KnowledgeBase`
 
     def __post_init__(self) -> None:
         if not isinstance(self.seed, int):
             raise TypeError(f"the seed of a world is an integer, got {self.seed!r}")
+        most = ENTITIES_PER_KIND["unpublished"]["train"]
+        if self.more_rare not in range(most + 1):
+            raise ValueError(
+                f"more_rare is a number of entities from 0 to {most}, got {self.more_rare!r}"
+            )
 
     @cached_property
     def knowledge(self) -> KnowledgeBase:
         """What is true."""
-        return KnowledgeBase(self.seed)
+        return KnowledgeBase(self.seed, self.more_rare)
 
     @cached_property
     def source(self) -> TaskSource:

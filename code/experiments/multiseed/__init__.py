@@ -190,7 +190,7 @@ def paired(scores: npt.ArrayLike, base: npt.ArrayLike) -> dict[str, float]:
 
 
 def band(curves: Sequence[Sequence[float | None]], *, points: int = 60) -> dict[str, list[Any]]:
-    """Mean curve over seeds with a pointwise 95 % bootstrap interval; None where any seed has none.
+    """Mean curve over seeds with a pointwise 95 % t interval; None where any seed has none.
 
     Longer curves are thinned to at most `points`; "index" says which were kept.
     """
@@ -202,7 +202,7 @@ def band(curves: Sequence[Sequence[float | None]], *, points: int = 60) -> dict[
         if any(value is None for value in column):
             interval: dict[str, float | None] = {"mean": None, "low": None, "high": None}
         else:
-            interval = {**bootstrap([float(v) for v in column if v is not None])}
+            interval = {**paired([float(v) for v in column if v is not None], 0.0)}
         for key, value in interval.items():
             out[key].append(value)
     return out

@@ -1,0 +1,170 @@
+"""Would more names to practise on close the gap? The chain in a world that tells of more of them.
+
+Of the entities about which nothing was published, and on which models practise ignorance, the
+web now tells ten of each kind after all, seldom. Truth, test prompts and recipe stay what they
+were, so both chains answer the same questions. Beside the test split both are measured on
+questions of the training split: what was practised, beside what it was practised for.
+
+    python code/experiments/instructgpt_practice.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from anatomy.rlhf.measures import Measured, forgetting, measure
+from anatomy.rlhf.reinforcement import PPO
+from anatomy.runtime import make_generator
+from anatomy.tinyweb.tasks import Question
+from anatomy.tinyweb.world import EVALUATION_COUNTS
+from instructgpt import by_prompt, listed, recipe_of, trained
+from instructgpt_second import prefers
+from instructgpt_summary import difference, estimate, over_seeds
+from multiseed import SEEDS, arguments, run_all, write
+
+NAME = "instructgpt_practice"
+FINAL = SEEDS[:5]
+MORE = 10  # entities of each kind
+WORLDS = {"usual": 0, "more": MORE}
+FREQUENCIES = ("common", "rare", "unpublished")
+STAGES = ("sft", "ppo-ptx")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One seed, both worlds."""
+
+    recipe: PPO
+    samples: int = 2
+
+
+def in_world(recipe: PPO, more_rare: int) -> PPO:
+    """The same chain where the web tells of more entities."""
+    sft = replace(recipe.sft, base=replace(recipe.sft.base, more_rare=more_rare))
+    return replace(recipe, reward=replace(recipe.reward, sft=sft))
+
+
+def by_frequency(found: Measured) -> dict[str, list[float | None]]:
+    """The verdicts on questions, by how often the web answers them."""
+    asked = [task.frequency for task in found.tasks]
+    return {
+        f"{name} {verdict}": [
+            value if frequency == name else None
+            for value, frequency in zip(listed(values), asked, strict=True)
+        ]
+        for name in FREQUENCIES
+        for verdict, values in found.verdicts.items()
+    }
+
+
+def refusals(found: Measured) -> dict[str, dict[str, float]]:
+    """Of the answers about each rare entity, by relation: the share of "i do not know"."""
+    by_fact: dict[str, dict[str, list[float]]] = {}
+    for task, share in zip(found.tasks, listed(found.verdicts["idk"]), strict=True):
+        if isinstance(task.content, Question) and task.frequency == "rare":
+            fact = task.content.fact
+            by_fact.setdefault(fact.entity, {}).setdefault(fact.relation, []).append(share)
+    return {
+        entity: {relation: sum(shares) / len(shares) for relation, shares in facts.items()}
+        for entity, facts in by_fact.items()
+    }
+
+
+def measure_run(run: Run) -> dict[str, Any]:
+    """Train the chain of a seed in both worlds; ask both what is practised and what is tested."""
+    torch.set_num_threads(1)
+    results, asked = {}, None
+    for name, more_rare in WORLDS.items():
+        recipe = in_world(run.recipe, more_rare)
+        world = recipe.sft.base.world
+        tests = world.evaluation_set("test")
+        prompts = [task.prompt for task in tests]
+        if prompts != (asked := asked or prompts):
+            raise AssertionError("the two worlds must be asked the same")
+        practised = world.evaluation_set(
+            "train", counts={frequency: EVALUATION_COUNTS[frequency] for frequency in FREQUENCIES}
+        )
+        base, _, one = trained(recipe.sft.base)
+        sft, _, two = trained(recipe.sft, base)
+        reward, _, three = trained(recipe.reward, sft)
+        actor, _, four = trained(recipe, sft, reward)
+        models = {"sft": sft, "ppo-ptx": actor.policy}
+        found, known = (
+            {
+                stage: measure(
+                    model,
+                    world,
+                    tasks,
+                    generator=make_generator(recipe.seed),
+                    samples=run.samples,
+                )
+                for stage, model in models.items()
+            }
+            for tasks in (tests, practised)
+        )
+        results[name] = {
+            "rows": {
+                stage: by_prompt(found[stage], found["sft"]) | by_frequency(found[stage])
+                for stage in STAGES
+            },
+            "practised": {stage: by_frequency(known[stage]) for stage in STAGES},
+            "refusals": refusals(found["ppo-ptx"]),
+            "forgetting": {stage: forgetting(model, world) for stage, model in models.items()},
+            "right above idk": {
+                frequency: prefers(reward, world, "right", "idk", frequency)
+                for frequency in ("common", "rare")
+            },
+            "cpu seconds": one + two + three + four,
+        }
+    return results
+
+
+def summary(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Both worlds over the seeds, and their difference on the same prompts."""
+    rows = {world: [r[world]["rows"] for r in results] for world in WORLDS}
+    data: dict[str, Any] = {"more": MORE}
+    for world in WORLDS:
+        mine = [r[world] for r in results]
+        data[world] = {
+            "stages": {
+                stage: {m: estimate([r[stage][m] for r in rows[world]]) for m in found}
+                | {
+                    lost: over_seeds([r["forgetting"][stage][lost] for r in mine])
+                    for lost in mine[0]["forgetting"][stage]
+                }
+                for stage, found in rows[world][0].items()
+            },
+            "practised": {
+                stage: {m: estimate([r["practised"][stage][m] for r in mine]) for m in found}
+                for stage, found in mine[0]["practised"].items()
+            },
+            "right above idk": {
+                frequency: estimate([r["right above idk"][frequency] for r in mine])
+                for frequency in mine[0]["right above idk"]
+            },
+            "refusals": [r["refusals"] for r in mine],
+        }
+    data["gain"] = {
+        stage: {
+            m: difference(*([r[stage][m] for r in rows[world]] for world in ("more", "usual")))
+            for m in found
+            if m != "win"  # each against the SFT model of its own chain
+        }
+        for stage, found in rows["usual"][0].items()
+    }
+    return data
+
+
+def main() -> None:
+    options = arguments(__doc__.splitlines()[0], seeds=FINAL, steps=False, only=False)
+    runs = [Run(recipe_of(seed)) for seed in options.seeds]
+    results = run_all(NAME, measure_run, runs, workers=options.workers)
+    write(NAME, summary(results), config=runs[0].recipe, finished=results, options=options)
+
+
+if __name__ == "__main__":
+    main()
