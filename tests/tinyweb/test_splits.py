@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations, islice
 
 import pytest
@@ -43,6 +44,27 @@ def test_every_kind_of_entity_has_the_planned_numbers(world: World) -> None:
     # published: 16 train, 2 development, 6 test; unpublished: 26, 4, 10
     assert sum(ENTITIES_PER_KIND[f]["test"] for f in ("common", "rare")) == 6
     assert sum(ENTITIES_PER_KIND[f]["train"] for f in ("common", "rare")) == 16
+
+
+def test_more_rare_tells_what_was_practised_as_unknown_and_nothing_else(world: World) -> None:
+    more = World(world.seed, more_rare=10)
+    pairs = list(zip(world.knowledge.facts, more.knowledge.facts, strict=True))
+    changed = [(a, b) for a, b in pairs if a != b]
+    assert len(changed) == 3 * 10 * 2  # kinds, entities, facts
+    for usual, told in changed:
+        assert (usual.frequency, usual.split) == ("unpublished", "train")
+        assert told == replace(usual, frequency="rare")
+    assert Counter(CATEGORY_OF[b.entity] for _, b in changed) == dict.fromkeys(ENTITY_KINDS, 20)
+    for split in ("dev", "test"):
+        asked, same = (w.evaluation_set(split) for w in (world, more))
+        assert asked == same
+    assert len(more.knowledge.published) == 144 + 60
+
+
+@pytest.mark.parametrize("more_rare", [-1, 27, 1.5])
+def test_a_world_cannot_tell_of_more_entities_than_it_has(more_rare: object) -> None:
+    with pytest.raises(ValueError, match=f"from 0 to 26, got {more_rare}"):
+        World(0, more_rare=more_rare)  # type: ignore[arg-type]
 
 
 def test_the_entities_of_two_splits_differ(world: World) -> None:
