@@ -18,6 +18,7 @@ import torch
 
 from anatomy.reporting.plots import t_interval
 from anatomy.rlhf.answers import Answer
+from anatomy.rlhf.measures import VERDICTS
 from anatomy.rlhf.reinforcement import PPO
 from anatomy.tinyweb import World, tokenizer_of
 
@@ -177,6 +178,19 @@ def test_the_second_recipe_differs_where_it_says() -> None:
     for sft in (PPO().sft, module.second(PPO()).sft):  # the table of the page is written by hand
         assert f"| {sft.demonstrations:,}, {sft.learning_rate:g} |" in page
     assert f"| {other.sft.web_rows} × {other.sft.base.context} tokens a step |" in page
+
+
+def test_more_practice_is_another_web_and_the_same_test() -> None:
+    module = script("_practice")
+    result = module.measure_run(module.Run(tiny(module.recipe_of(1)), 1))
+    found = module.summary([result, result])
+    for stage in module.STAGES:
+        gold, again = (found[world]["stages"][stage]["gold"]["mean"] for world in module.WORLDS)
+        assert found["gain"][stage]["gold"]["mean"] == pytest.approx(again - gold)
+        shares = [found["more"]["practised"][stage][f"rare {v}"]["mean"] for v in VERDICTS]
+        assert sum(shares) == pytest.approx(1.0)
+    names = {fact.entity for fact in World(0).knowledge.select(frequency="rare", split="test")}
+    assert set(found["usual"]["refusals"][0]) == set(found["more"]["refusals"][0]) == names
 
 
 def test_agreement_with_labellers_counts_their_noise_exactly() -> None:

@@ -31,6 +31,15 @@ def test_equal_recipes_give_equal_weights():
     assert not torch.equal(models[0], models[2])
 
 
+def test_the_recipe_names_the_world_it_reads():
+    """What the web tells decides the weights, so it stands in the recipe."""
+    recipe = replace(TINY, world_seed=2, more_rare=3, steps=2)
+    assert recipe.world == World(2, more_rare=3)
+    assert list(recipe.train(recipe.build())) != list(
+        (usual := replace(recipe, more_rare=0)).train(usual.build())
+    )
+
+
 def test_training_lowers_the_loss_on_text_it_has_not_read():
     world = World()
     model = TINY.build()

@@ -42,6 +42,24 @@ def test_one_step_by_hand():
     torch.testing.assert_close(matrix.detach(), expected, rtol=1e-4, atol=1e-6)
 
 
+def test_a_closure_makes_the_gradient_of_the_step():
+    """As torch's own optimizers do: evaluate, step, hand back the loss."""
+    weights = [torch.zeros(3, 2, requires_grad=True) for _ in range(2)]
+    target = torch.arange(6.0).view(3, 2)
+    by_hand, by_closure = (Muon([weight], lr=0.1) for weight in weights)
+    (weights[0] - target).square().sum().backward()
+    assert by_hand.step() is None
+
+    def closure() -> torch.Tensor:
+        by_closure.zero_grad()
+        loss = (weights[1] - target).square().sum()
+        loss.backward()
+        return loss
+
+    assert by_closure.step(closure).item() == 55.0
+    torch.testing.assert_close(weights[1], weights[0], rtol=0, atol=0)
+
+
 def test_muon_solves_a_regression_whose_directions_differ_in_size():
     """Y = X W with inputs whose scales differ 100-fold: gradient descent crawls, Muon does not."""
     torch.manual_seed(3)

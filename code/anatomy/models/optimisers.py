@@ -5,7 +5,7 @@ Jordan et al. (2024), https://kellerjordan.github.io/posts/muon.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,12 @@ class Muon(torch.optim.Optimizer):
                 raise ValueError("Muon moves matrices; give vectors and biases to AdamW")
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One update. A `closure` computes loss and gradients first; its loss is returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             for matrix in group["params"]:
                 if matrix.grad is None:
@@ -63,6 +68,7 @@ class Muon(torch.optim.Optimizer):
                 size = group["lr"] * max(1.0, rows / columns) ** 0.5
                 matrix.mul_(1 - group["lr"] * group["weight_decay"])
                 matrix.add_(orthogonalise(ahead), alpha=-size)
+        return loss
 
 
 def adamw(model: nn.Module, lr: float, *, weight_decay: float = 0.1) -> torch.optim.AdamW:
