@@ -16,9 +16,12 @@ from typing import Any
 
 import torch
 
+from anatomy.models.gpt import GPT
+from anatomy.rlhf.answers import chat_prompt
 from anatomy.rlhf.measures import Measured, forgetting, measure
 from anatomy.rlhf.reinforcement import PPO
 from anatomy.runtime import make_generator
+from anatomy.tinyweb import Task, World, tokenizer_of
 from anatomy.tinyweb.tasks import Question
 from anatomy.tinyweb.world import EVALUATION_COUNTS
 from instructgpt import by_prompt, listed, recipe_of, trained
@@ -59,6 +62,33 @@ def by_frequency(found: Measured) -> dict[str, list[float | None]]:
         for name in FREQUENCIES
         for verdict, values in found.verdicts.items()
     }
+
+
+@torch.no_grad()
+def begun(model: GPT, world: World, tasks: Sequence[Task]) -> dict[str, list[float | None]]:
+    """The probability of the true value once a statement of the fact is begun in the answer.
+
+    And that of the answer's first word being "i", where so far only the question was read.
+    """
+    tokenizer = tokenizer_of(world)
+    found: dict[str, list[float | None]] = {
+        f"{name} {what}": [] for name in ("common", "rare") for what in ("begun", "first word i")
+    }
+    for task in tasks:
+        values: dict[str, float] = {}
+        if isinstance(task.content, Question) and task.content.fact.published:
+            fact, asked = task.content.fact, chat_prompt(tokenizer, task)
+            beginning = fact.statements[0].rsplit(f" {fact.value} ", 1)[0]
+            for what, text, word in (
+                ("begun", beginning, fact.value),
+                ("first word i", "", "i"),
+            ):
+                read = torch.tensor([[*asked, *tokenizer.encode(text)]])
+                (token,) = tokenizer.encode(word)
+                values[f"{task.frequency} {what}"] = float(model(read)[0, -1].softmax(-1)[token])
+        for name in found:
+            found[name].append(values.get(name))
+    return found
 
 
 def refusals(found: Measured) -> dict[str, dict[str, float]]:
@@ -108,7 +138,9 @@ def measure_run(run: Run) -> dict[str, Any]:
         )
         results[name] = {
             "rows": {
-                stage: by_prompt(found[stage], found["sft"]) | by_frequency(found[stage])
+                stage: by_prompt(found[stage], found["sft"])
+                | by_frequency(found[stage])
+                | begun(models[stage], world, tests)
                 for stage in STAGES
             },
             "practised": {stage: by_frequency(known[stage]) for stage in STAGES},
