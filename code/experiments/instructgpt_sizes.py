@@ -14,13 +14,14 @@ from typing import Any
 
 import torch
 
+from anatomy.models.abilities import cloze_accuracy
 from anatomy.rlhf.evaluation import wins
 from anatomy.rlhf.measures import measure
 from anatomy.rlhf.reinforcement import PPO
 from anatomy.runtime import make_generator
 from anatomy.tinyweb import tokenizer_of
 from instructgpt import few_shot, listed, recipe_of, trained
-from instructgpt_summary import STAGES, estimate
+from instructgpt_summary import STAGES, estimate, over_seeds
 from multiseed import SEEDS, arguments, finite, run_all, write
 
 NAME = "instructgpt_sizes"
@@ -84,12 +85,24 @@ def measure_run(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def known(recipe: PPO) -> float:
+    """Which share of the published facts the base model of a chain can complete."""
+    base, _, _ = trained(recipe.sft.base)
+    world = recipe.sft.base.world
+    published = [cloze for cloze in world.cloze() if cloze.fact.published]
+    return cloze_accuracy(base, tokenizer_of(world), published)
+
+
 def main() -> None:
     options = arguments(__doc__.splitlines()[0], seeds=FINAL, steps=False, only=False)
     runs = [Run(recipe_of(seed)) for seed in options.seeds]
     results = run_all(NAME, measure_run, runs, workers=options.workers)
     data = {
         "parameters": results[0]["parameters"],
+        "facts known": {
+            size: over_seeds([known(of_size(run.recipe, shape)) for run in runs])
+            for size, shape in SHAPES.items()
+        },
         "cpu seconds of chain": [  # null where a stage came out of the cache
             {size: finite(seconds) for size, seconds in r["cpu seconds of chain"].items()}
             for r in results
