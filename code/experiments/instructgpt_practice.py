@@ -143,11 +143,15 @@ def measure_run(run: Run) -> dict[str, Any]:
                 | begun(models[stage], world, tests)
                 for stage in STAGES
             },
-            "practised": {stage: by_frequency(known[stage]) for stage in STAGES},
+            "practised": {
+                stage: by_frequency(known[stage]) | begun(models[stage], world, practised)
+                for stage in STAGES
+            },
             "refusals": refusals(found["ppo-ptx"]),
             "forgetting": {stage: forgetting(model, world) for stage, model in models.items()},
             "right above idk": {
-                frequency: prefers(reward, world, "right", "idk", frequency)
+                f"{name} {frequency}": prefers(reward, world, tasks, "right", "idk", frequency)
+                for name, tasks in (("practised", practised), ("new", tests))
                 for frequency in ("common", "rare")
             },
             "cpu seconds": one + two + three + four,

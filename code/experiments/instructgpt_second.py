@@ -11,6 +11,7 @@ about the same one, a list with a stranger in it. Both recipes answer the same t
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from anatomy.rlhf.measures import Measured, forgetting, measure
 from anatomy.rlhf.reinforcement import PPO
 from anatomy.rlhf.reward_model import RewardModel
 from anatomy.runtime import make_generator
-from anatomy.tinyweb import KINDS, World, tokenizer_of
+from anatomy.tinyweb import KINDS, Task, World, tokenizer_of
 from instructgpt import by_prompt, listed, recipe_of, trained
 from instructgpt_rewards import accuracies, scores
 from instructgpt_summary import difference, estimate, over_seeds
@@ -67,11 +68,16 @@ def by_frequency(found: Measured) -> dict[str, list[float | None]]:
 
 @torch.no_grad()
 def prefers(
-    model: RewardModel, world: World, better: str, worse: str, frequency: str
+    model: RewardModel,
+    world: World,
+    asked: Sequence[Task],
+    better: str,
+    worse: str,
+    frequency: str,
 ) -> list[float | None]:
-    """For each test question of a frequency: whether one kind of answer scores above another."""
+    """For each question of a frequency: whether one kind of answer scores above another."""
     tokenizer, rng = tokenizer_of(world), random.Random(f"second {better} {worse}")
-    tasks = [t for t in world.evaluation_set("test") if t.frequency == frequency]
+    tasks = [task for task in asked if task.frequency == frequency]
 
     def score(kind: str) -> torch.Tensor:
         texts = [world.labeller_written(task, rng, kind) for task in tasks]
@@ -110,7 +116,7 @@ def measure_run(run: Run) -> dict[str, Any]:
             "pairs": accuracies(scores(reward, rankings), rankings),
             "prefers": {
                 f"{better} above {worse}, {frequency}": prefers(
-                    reward, world, better, worse, frequency
+                    reward, world, tasks, better, worse, frequency
                 )
                 for better, worse, frequency in PREFERENCES
             },
