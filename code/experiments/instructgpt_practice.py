@@ -25,7 +25,7 @@ from anatomy.tinyweb import Task, World, tokenizer_of
 from anatomy.tinyweb.tasks import Question
 from anatomy.tinyweb.world import EVALUATION_COUNTS
 from instructgpt import by_prompt, listed, recipe_of, trained
-from instructgpt_second import prefers
+from instructgpt_second import by_frequency, prefers
 from instructgpt_summary import difference, estimate, over_seeds
 from multiseed import SEEDS, arguments, run_all, write
 
@@ -49,19 +49,6 @@ def in_world(recipe: PPO, more_rare: int) -> PPO:
     """The same chain where the web tells of more entities."""
     sft = replace(recipe.sft, base=replace(recipe.sft.base, more_rare=more_rare))
     return replace(recipe, reward=replace(recipe.reward, sft=sft))
-
-
-def by_frequency(found: Measured) -> dict[str, list[float | None]]:
-    """The verdicts on questions, by how often the web answers them."""
-    asked = [task.frequency for task in found.tasks]
-    return {
-        f"{name} {verdict}": [
-            value if frequency == name else None
-            for value, frequency in zip(listed(values), asked, strict=True)
-        ]
-        for name in FREQUENCIES
-        for verdict, values in found.verdicts.items()
-    }
 
 
 @torch.no_grad()
@@ -139,12 +126,13 @@ def measure_run(run: Run) -> dict[str, Any]:
         results[name] = {
             "rows": {
                 stage: by_prompt(found[stage], found["sft"])
-                | by_frequency(found[stage])
+                | by_frequency(found[stage], FREQUENCIES)
                 | begun(models[stage], world, tests)
                 for stage in STAGES
             },
             "practised": {
-                stage: by_frequency(known[stage]) | begun(models[stage], world, practised)
+                stage: by_frequency(known[stage], FREQUENCIES)
+                | begun(models[stage], world, practised)
                 for stage in STAGES
             },
             "refusals": refusals(found["ppo-ptx"]),

@@ -53,15 +53,17 @@ def second(recipe: PPO) -> PPO:
     return replace(recipe, reward=replace(recipe.reward, sft=sft, lists=0.1, found=True))
 
 
-def by_frequency(found: Measured) -> dict[str, list[float | None]]:
-    """The verdicts on questions that the web answers often, and on those it answers seldom."""
+def by_frequency(
+    found: Measured, frequencies: Sequence[str] = FREQUENCIES
+) -> dict[str, list[float | None]]:
+    """The verdicts on questions, by how often the web answers them."""
     asked = [task.frequency for task in found.tasks]
     return {
         f"{name} {verdict}": [
             value if frequency == name else None
             for value, frequency in zip(listed(values), asked, strict=True)
         ]
-        for name in FREQUENCIES
+        for name in frequencies
         for verdict, values in found.verdicts.items()
     }
 
