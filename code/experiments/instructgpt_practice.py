@@ -94,14 +94,11 @@ def refusals(found: Measured) -> dict[str, dict[str, float]]:
 def measure_run(run: Run) -> dict[str, Any]:
     """Train the chain of a seed in both worlds; ask both what is practised and what is tested."""
     torch.set_num_threads(1)
-    results, asked = {}, None
+    results = {}
+    tests = run.recipe.sft.base.world.evaluation_set("test")  # the same in both worlds
     for name, more_rare in WORLDS.items():
         recipe = in_world(run.recipe, more_rare)
         world = recipe.sft.base.world
-        tests = world.evaluation_set("test")
-        prompts = [task.prompt for task in tests]
-        if prompts != (asked := asked or prompts):
-            raise AssertionError("the two worlds must be asked the same")
         practised = world.evaluation_set(
             "train", counts={frequency: EVALUATION_COUNTS[frequency] for frequency in FREQUENCIES}
         )
