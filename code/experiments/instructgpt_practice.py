@@ -18,6 +18,7 @@ import torch
 
 from anatomy.models.gpt import GPT
 from anatomy.rlhf.answers import chat_prompt
+from anatomy.rlhf.comparisons import rank
 from anatomy.rlhf.measures import Measured, forgetting, measure
 from anatomy.rlhf.reinforcement import PPO
 from anatomy.runtime import make_generator
@@ -25,6 +26,7 @@ from anatomy.tinyweb import Task, World, tokenizer_of
 from anatomy.tinyweb.tasks import Question
 from anatomy.tinyweb.world import EVALUATION_COUNTS
 from instructgpt import by_prompt, listed, recipe_of, trained
+from instructgpt_rewards import accuracies, scores
 from instructgpt_second import by_frequency, prefers
 from instructgpt_summary import difference, estimate, over_seeds
 from multiseed import SEEDS, arguments, run_all, write
@@ -94,54 +96,58 @@ def refusals(found: Measured) -> dict[str, dict[str, float]]:
 def measure_run(run: Run) -> dict[str, Any]:
     """Train the chain of a seed in both worlds; ask both what is practised and what is tested."""
     torch.set_num_threads(1)
-    results = {}
-    tests = run.recipe.sft.base.world.evaluation_set("test")  # the same in both worlds
-    for name, more_rare in WORLDS.items():
-        recipe = in_world(run.recipe, more_rare)
-        world = recipe.sft.base.world
-        practised = world.evaluation_set(
-            "train", counts={frequency: EVALUATION_COUNTS[frequency] for frequency in FREQUENCIES}
-        )
-        base, _, one = trained(recipe.sft.base)
-        sft, _, two = trained(recipe.sft, base)
-        reward, _, three = trained(recipe.reward, sft)
-        actor, _, four = trained(recipe, sft, reward)
-        models = {"sft": sft, "ppo-ptx": actor.policy}
-        found, known = (
-            {
-                stage: measure(
-                    model,
-                    world,
-                    tasks,
-                    generator=make_generator(recipe.seed),
-                    samples=run.samples,
-                )
-                for stage, model in models.items()
-            }
-            for tasks in (tests, practised)
-        )
-        results[name] = {
-            "rows": {
-                stage: by_prompt(found[stage], found["sft"])
-                | by_frequency(found[stage], FREQUENCIES)
-                | begun(models[stage], world, tests)
-                for stage in STAGES
-            },
-            "practised": {
-                stage: by_frequency(known[stage], FREQUENCIES)
-                | begun(models[stage], world, practised)
-                for stage in STAGES
-            },
-            "refusals": refusals(found["ppo-ptx"]),
-            "forgetting": {stage: forgetting(model, world) for stage, model in models.items()},
-            "right above idk": {
-                f"{name} {frequency}": prefers(reward, world, tasks, "right", "idk", frequency)
-                for name, tasks in (("practised", practised), ("new", tests))
-                for frequency in ("common", "rare")
-            },
-            "cpu seconds": one + two + three + four,
+    return {
+        name: measure_world(in_world(run.recipe, more_rare), STAGES, samples=run.samples)
+        for name, more_rare in WORLDS.items()
+    }
+
+
+def measure_world(recipe: PPO, stages: Sequence[str], *, samples: int) -> dict[str, Any]:
+    """Train the chain of a recipe in its world; ask what is practised and what is tested."""
+    world = recipe.sft.base.world
+    tests = world.evaluation_set("test")
+    practised = world.evaluation_set(
+        "train", counts={frequency: EVALUATION_COUNTS[frequency] for frequency in FREQUENCIES}
+    )
+    base, _, one = trained(recipe.sft.base)
+    sft, _, two = trained(recipe.sft, base)
+    reward, _, three = trained(recipe.reward, sft)
+    models, seconds = {"sft": sft}, one + two + three
+    for stage in (replace(recipe, ptx_coef=0.0), recipe):
+        if stage.name in stages:
+            actor, _, last = trained(stage, sft, reward)
+            models[stage.name] = actor.policy
+    found, known = (
+        {
+            stage: measure(
+                model, world, tasks, generator=make_generator(recipe.seed), samples=samples
+            )
+            for stage, model in models.items()
         }
-    return results
+        for tasks in (tests, practised)
+    )
+    rankings = rank(sft, world, tests, answers=4, seed=9_000 + recipe.seed)
+    return {
+        "rows": {
+            stage: by_prompt(found[stage], found["sft"])
+            | by_frequency(found[stage], FREQUENCIES)
+            | begun(models[stage], world, tests)
+            for stage in stages
+        },
+        "practised": {
+            stage: by_frequency(known[stage], FREQUENCIES) | begun(models[stage], world, practised)
+            for stage in stages
+        },
+        "refusals": refusals(found["ppo-ptx"]),
+        "pairs": accuracies(scores(reward, rankings, world), rankings),
+        "forgetting": {stage: forgetting(model, world) for stage, model in models.items()},
+        "right above idk": {
+            f"{name} {frequency}": prefers(reward, world, tasks, "right", "idk", frequency)
+            for name, tasks in (("practised", practised), ("new", tests))
+            for frequency in ("common", "rare")
+        },
+        "cpu seconds": seconds + last,
+    }
 
 
 def summary(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -149,26 +155,7 @@ def summary(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     rows = {world: [r[world]["rows"] for r in results] for world in WORLDS}
     data: dict[str, Any] = {"more": MORE}
     for world in WORLDS:
-        mine = [r[world] for r in results]
-        data[world] = {
-            "stages": {
-                stage: {m: estimate([r[stage][m] for r in rows[world]]) for m in found}
-                | {
-                    lost: over_seeds([r["forgetting"][stage][lost] for r in mine])
-                    for lost in mine[0]["forgetting"][stage]
-                }
-                for stage, found in rows[world][0].items()
-            },
-            "practised": {
-                stage: {m: estimate([r["practised"][stage][m] for r in mine]) for m in found}
-                for stage, found in mine[0]["practised"].items()
-            },
-            "right above idk": {
-                frequency: estimate([r["right above idk"][frequency] for r in mine])
-                for frequency in mine[0]["right above idk"]
-            },
-            "refusals": [r["refusals"] for r in mine],
-        }
+        data[world] = of_world([r[world] for r in results])
     data["gain"] = {
         stage: {
             m: difference(*([r[stage][m] for r in rows[world]] for world in ("more", "usual")))
@@ -178,6 +165,29 @@ def summary(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for stage, found in rows["usual"][0].items()
     }
     return data
+
+
+def of_world(mine: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One world over the seeds."""
+    return {
+        "stages": {
+            stage: {m: estimate([r["rows"][stage][m] for r in mine]) for m in found}
+            | {
+                lost: over_seeds([r["forgetting"][stage][lost] for r in mine])
+                for lost in mine[0]["forgetting"][stage]
+            }
+            for stage, found in mine[0]["rows"].items()
+        },
+        "practised": {
+            stage: {m: estimate([r["practised"][stage][m] for r in mine]) for m in found}
+            for stage, found in mine[0]["practised"].items()
+        },
+        "right above idk": {
+            frequency: estimate([r["right above idk"][frequency] for r in mine])
+            for frequency in mine[0]["right above idk"]
+        },
+        "refusals": [r["refusals"] for r in mine],
+    }
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from anatomy.models.gpt import GPT
 from anatomy.rlhf.comparisons import Ranking, rank
 from anatomy.rlhf.preferences import order_accuracy, pair_differences
-from anatomy.rlhf.reward_model import RewardModel, scores_of
+from anatomy.rlhf.reward_model import USUAL_WORLD, RewardModel, scores_of
 from anatomy.tinyweb import HONEST, IMPATIENT, KINDS, Split, Task, Taste, World, preference
 from anatomy.tinyweb.labeller import utility
 
@@ -22,10 +22,10 @@ ROWS = 64
 
 
 @torch.no_grad()
-def scores(model: RewardModel, rankings: Sequence[Ranking]) -> Tensor:
+def scores(model: RewardModel, rankings: Sequence[Ranking], world: World = USUAL_WORLD) -> Tensor:
     """(N, K) scores in the labeller's order."""
     parts = [rankings[i : i + ROWS] for i in range(0, len(rankings), ROWS)]
-    return torch.cat([scores_of(model, part) for part in parts])
+    return torch.cat([scores_of(model, part, world=world) for part in parts])
 
 
 def accuracies(found: Tensor, rankings: Sequence[Ranking]) -> dict[str, float]:

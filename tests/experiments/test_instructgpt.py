@@ -193,6 +193,18 @@ def test_more_practice_is_another_web_and_the_same_test() -> None:
     assert set(found["usual"]["refusals"][0]) == set(found["more"]["refusals"][0]) == names
 
 
+def test_the_larger_world_is_measured_like_the_usual_one() -> None:
+    module = script("_names")
+    recipe = module.with_more_names(tiny(module.recipe_of(1)))
+    assert recipe.sft.base.world == World(0, more_names=True)
+    result = module.measure_run(module.Run(recipe, 1))
+    found = module.summary([result, result])
+    gold = {stage: found["stages"][stage]["gold"]["mean"] for stage in module.STAGES}
+    assert found["mix"]["mean"] == pytest.approx(gold["ppo-ptx"] - gold["ppo"])
+    assert len(found["refusals"][0]) == 18  # seldom told names of the test
+    assert all(0 <= pairs["mean"] <= 1 for pairs in found["pairs"].values())
+
+
 def test_agreement_with_labellers_counts_their_noise_exactly() -> None:
     folds, reward = script("_folds"), script("_rewards")
     world = World(0)

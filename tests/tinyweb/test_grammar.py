@@ -9,14 +9,23 @@ import pytest
 
 from anatomy.tinyweb import KINDS, World, grammar, readable
 from anatomy.tinyweb.faults import WRITERS
-from anatomy.tinyweb.lexicon import CATEGORY_OF, ENTITY_KINDS, LEXICON, RUDE_WORDS, SINGULAR
+from anatomy.tinyweb.lexicon import (
+    CATEGORY_OF,
+    ENTITY_KINDS,
+    LARGER_LEXICON,
+    LEXICON,
+    RUDE_WORDS,
+    SINGULAR,
+)
 
 
 def test_no_word_stands_in_two_categories() -> None:
-    for one, two in combinations(LEXICON, 2):
-        assert not set(LEXICON[one]) & set(LEXICON[two]), (one, two)
-    assert len(CATEGORY_OF) == sum(map(len, LEXICON.values()))  # nor twice in one
+    for words in (LEXICON, LARGER_LEXICON):
+        for one, two in combinations(words, 2):
+            assert not set(words[one]) & set(words[two]), (one, two)
+    assert len(CATEGORY_OF) == sum(map(len, LARGER_LEXICON.values()))  # nor twice in one
     assert [len(LEXICON[kind]) for kind in ENTITY_KINDS] == [64, 64, 64]
+    assert [len(LARGER_LEXICON[kind]) for kind in ENTITY_KINDS] == [128, 128, 128]
 
 
 def test_no_word_after_a_needs_an() -> None:

@@ -10,9 +10,16 @@ from itertools import combinations, islice
 import pytest
 
 from anatomy.tinyweb import KINDS, Task, World, grammar
-from anatomy.tinyweb.facts import ENTITIES_PER_KIND, SPLITS
-from anatomy.tinyweb.lexicon import CATEGORY_OF, ENTITY_KINDS, LEXICON
-from anatomy.tinyweb.tasks import KIND_SHARES, Question, word
+from anatomy.tinyweb.facts import ENTITIES_PER_KIND, MORE_ENTITIES_PER_KIND, SPLITS
+from anatomy.tinyweb.lexicon import (
+    CATEGORY_OF,
+    ENTITY_KINDS,
+    LARGER_LEXICON,
+    LEXICON,
+    MORE_NAMES,
+)
+from anatomy.tinyweb.recognition import recognise
+from anatomy.tinyweb.tasks import KIND_SHARES, Question, StoryOrder, word
 
 DOCUMENTS = 200_000
 
@@ -65,6 +72,40 @@ def test_more_rare_tells_what_was_practised_as_unknown_and_nothing_else(world: W
 def test_a_world_cannot_tell_of_more_entities_than_it_has(more_rare: object) -> None:
     with pytest.raises(ValueError, match=f"from 0 to 26, got {more_rare}"):
         World(0, more_rare=more_rare)  # type: ignore[arg-type]
+
+
+def test_more_names_are_twice_as_many_and_change_nothing_elsewhere(world: World) -> None:
+    larger = World(world.seed, more_names=True)
+    assert set(larger.vocabulary) - set(world.vocabulary) == set().union(*MORE_NAMES.values())
+    counts = Counter((CATEGORY_OF[f.entity], f.frequency, f.split) for f in larger.knowledge.facts)
+    assert counts == {
+        (kind, frequency, split): 2 * count
+        for kind in ENTITY_KINDS
+        for frequency, splits in MORE_ENTITIES_PER_KIND.items()
+        for split, count in splits.items()
+    }
+    assert sum(counts.values()) == 2 * sum(len(LARGER_LEXICON[kind]) for kind in ENTITY_KINDS)
+    told = {word for d in islice(larger.documents(1), 3000) for word in d.text.split()}
+    assert all(told & set(names) for names in MORE_NAMES.values())
+    usual = {word for d in islice(world.documents(1), 3000) for word in d.text.split()}
+    assert not usual & set().union(*MORE_NAMES.values())
+
+
+def test_names_of_the_larger_world_mean_nothing_in_the_usual_one(world: World) -> None:
+    larger = World(world.seed, more_names=True)
+    fact = next(f for f in larger.knowledge.facts if f.entity in MORE_NAMES["animal"])
+    task = next(world.tasks("train", 0, kind="qa"))
+    assert not world.knowledge.is_true(fact.entity, fact.relation, fact.value)
+    assert world.gold(task, fact.statements[0]).verdict == "wrong"
+    stories = (t for t in larger.tasks("train", 0, kind="story") if not t.rude_opening)
+    story = next(
+        t
+        for t in stories
+        if isinstance(t.content, StoryOrder) and t.content.person in MORE_NAMES["person"]
+    )
+    for prompt in (fact.questions[0], story.prompt):
+        assert recognise(larger, prompt) is not None
+        assert recognise(world, prompt) is None
 
 
 def test_the_entities_of_two_splits_differ(world: World) -> None:

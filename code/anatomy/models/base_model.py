@@ -46,6 +46,7 @@ class BaseModel:
     half_precision: bool = False  # bf16 where there is hardware for it
     world_seed: int = 0
     more_rare: int = 0  # entities of each kind that its web tells beyond the usual ones, seldom
+    more_names: bool = False  # a world with twice as many entities
     seed: int = 0
 
     name = "base-model"
@@ -65,7 +66,7 @@ class BaseModel:
     @property
     def world(self) -> World:
         """Whose web it reads."""
-        return World(self.world_seed, self.more_rare)
+        return World(self.world_seed, self.more_rare, self.more_names)
 
     def tokenizer(self) -> WordTokenizer:
         """The tokenizer that the model reads with."""

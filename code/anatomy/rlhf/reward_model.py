@@ -31,6 +31,7 @@ from anatomy.rlhf.sft import SFT, descend, make_optimizer
 from anatomy.runtime import initial_weights
 from anatomy.tinyweb import World
 
+USUAL_WORLD = World()  # all worlds share its words, but for one that has more names
 SURPRISE_FLOOR = -8.0  # log-probability below which a token is surprising and no more
 
 
@@ -148,18 +149,20 @@ class Reward:
         rankings = self.data(state["writer"])
         for i in range(done, self.steps):
             batch = rankings[i * self.batch_size : (i + 1) * self.batch_size]
-            record = step(model, state["optimizer"], batch, cosine(i, self.steps, warmup=10))
+            rate = cosine(i, self.steps, warmup=10)
+            record = step(model, state["optimizer"], batch, rate, world=self.sft.base.world)
             if i == self.steps - 1:
-                centre(model, self.sft.data())
+                centre(model, self.sft.data(), world=self.sft.base.world)
             yield record
 
 
-def scores_of(model: RewardModel, rankings: Sequence[Ranking]) -> Tensor:
-    """Scores of all answers in the labeller's order: (B, K)."""
+def scores_of(
+    model: RewardModel, rankings: Sequence[Ranking], *, world: World = USUAL_WORLD
+) -> Tensor:
+    """Scores of all answers in the labeller's order: (B, K). The words are those of `world`."""
     tasks = [ranking.task for ranking in rankings for _ in ranking.answers]
     found = [answer for ranking in rankings for answer in ranking.answers]
-    tokenizer = tinyweb.tokenizer_of(World())  # all worlds share their words
-    texts, mask = batch_of_texts(tokenizer, tasks, found)
+    texts, mask = batch_of_texts(tinyweb.tokenizer_of(world), tasks, found)
     device = model.transformer.device
     return model(texts.to(device), mask.to(device)).view(len(rankings), -1)
 
@@ -169,9 +172,11 @@ def step(
     optimizer: torch.optim.Optimizer,
     rankings: Sequence[Ranking],
     rate: float = 1.0,
+    *,
+    world: World = USUAL_WORLD,
 ) -> dict[str, float]:
     """One update on rankings of K answers each: eq. 1 of Ouyang et al. (2022)."""
-    scores = scores_of(model, rankings)
+    scores = scores_of(model, rankings, world=world)
     loss = ranking_loss(scores)
     norm = descend(model, optimizer, loss, rate)
     right = (preferences.pair_differences(scores.detach()) > 0).float().mean()
@@ -179,12 +184,14 @@ def step(
 
 
 @torch.no_grad()
-def centre(model: RewardModel, examples: Sequence[sft.Example]) -> None:
+def centre(
+    model: RewardModel, examples: Sequence[sft.Example], *, world: World = USUAL_WORLD
+) -> None:
     """Shift all scores so that the demonstrations average 0 (Ouyang et al. 2022, section 3.5).
 
     The pairwise loss leaves the level free.
     """
     tasks, shown = zip(*examples, strict=True)
-    texts, mask = batch_of_texts(tinyweb.tokenizer_of(World()), tasks, shown)
+    texts, mask = batch_of_texts(tinyweb.tokenizer_of(world), tasks, shown)
     device = model.transformer.device
     model.head.bias.sub_(model(texts.to(device), mask.to(device)).mean())

@@ -30,7 +30,7 @@ from anatomy.models.pretraining import cosine, cross_entropy
 from anatomy.rlhf import answers
 from anatomy.rlhf.answers import Answer, batch_of_texts, written
 from anatomy.tinyweb import Task, WordTokenizer, World, token_stream
-from anatomy.tinyweb.lexicon import LEXICON
+from anatomy.tinyweb.lexicon import LARGER_LEXICON
 
 Example = tuple[Task, Answer]
 WEB_STREAM = 4_000  # seed of the web text that is read beside the demonstrations
@@ -118,7 +118,8 @@ def start_from(model: GPT, base: GPT, tokenizer: WordTokenizer) -> None:
     if model.config != base.config:
         raise ValueError(f"a model of another shape cannot start here: {base.config}")
     model.load_state_dict(base.state_dict())
-    people = [tokenizer.index[name] for name in LEXICON["person"]]
+    index = tokenizer.index
+    people = [index[name] for name in LARGER_LEXICON["person"] if name in index]
     mean = model.tokens.weight[people].mean(0)
     model.tokens.weight[[tokenizer.user_id, tokenizer.bot_id]] = mean
 

@@ -7,6 +7,7 @@ and are not always careful. What they write to order, with a fault, is in `fault
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 from anatomy.tinyweb import grammar
 from anatomy.tinyweb.facts import KnowledgeBase, pick
@@ -21,6 +22,8 @@ from anatomy.tinyweb.tasks import (
     Task,
 )
 
+Words = Mapping[str, tuple[str, ...]]  # of a world, by category
+
 IDK_PUBLISHED = 0.1  # how often a careful writer says "i do not know" though the web knows
 IDK_UNPUBLISHED = 0.4  # and where it does not
 
@@ -29,6 +32,7 @@ IDK_UNPUBLISHED = 0.4  # and where it does not
 
 def write_story(
     rng: random.Random,
+    words: Words,
     person: str | None = None,
     place: str | None = None,
     happy: bool | None = None,
@@ -38,10 +42,10 @@ def write_story(
     """A story of 3 to 5 sentences. Its middle fits its mood, and its last sentence shows it."""
     if happy is None:
         happy = rng.random() < 0.5
-    person = person or pick(rng, LEXICON["person"])
-    friend = pick(rng, LEXICON["person"])
+    person = person or pick(rng, words["person"])
+    friend = pick(rng, words["person"])
     while friend == person:
-        friend = pick(rng, LEXICON["person"])
+        friend = pick(rng, words["person"])
     length = length or pick(rng, (3, 3, 4, 4, 5))
     parts = [pick(rng, grammar.STORY_OPENINGS)]
     if length > 2:
@@ -55,21 +59,21 @@ def write_story(
     return " ".join(parts).format(
         person=person,
         friend=friend,
-        place=place or pick(rng, LEXICON["place"]),
-        object=pick(rng, LEXICON["object"]),
-        animal=pick(rng, LEXICON["animal"]),
-        food=pick(rng, LEXICON["food"]),
-        adjective=pick(rng, LEXICON["adjective"]),
-        weather=pick(rng, LEXICON["weather"]),
+        place=place or pick(rng, words["place"]),
+        object=pick(rng, words["object"]),
+        animal=pick(rng, words["animal"]),
+        food=pick(rng, words["food"]),
+        adjective=pick(rng, words["adjective"]),
+        weather=pick(rng, words["weather"]),
     )
 
 
-def write_list(rng: random.Random, category: str, count: int) -> str:
+def write_list(rng: random.Random, words: Words, category: str, count: int) -> str:
     """A list without repetitions, in alphabetical order."""
-    words = LEXICON[SINGULAR[category]]
+    members = words[SINGULAR[category]]
     chosen: set[str] = set()
     while len(chosen) < count:
-        chosen.add(pick(rng, words))
+        chosen.add(pick(rng, members))
     return grammar.list_of(sorted(chosen))
 
 
@@ -88,11 +92,11 @@ def write_flattery(rng: random.Random) -> str:
     return pick(rng, grammar.FLATTERY).format(good=pick(rng, LEXICON["good"]))
 
 
-def other(rng: random.Random, category: str, *than: str) -> str:
+def other(rng: random.Random, words: Words, category: str, *than: str) -> str:
     """A word of a category, but none of `than`."""
-    word = pick(rng, LEXICON[category])
+    word = pick(rng, words[category])
     while word in than:
-        word = pick(rng, LEXICON[category])
+        word = pick(rng, words[category])
     return word
 
 
@@ -108,15 +112,17 @@ def irrelevant(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
 # ----------------------------------------------------------- whole answers
 
 
-def ideal(rng: random.Random, task: Task) -> str:
+def ideal(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
     """An answer that the gold score gives 1."""
     match task.content:
         case Question(fact):
             return fact.state(rng)
         case StoryOrder(person, place, happy):
-            return write_story(rng, person, place, happy, length=pick(rng, (3, 3, 4)))
+            return write_story(
+                rng, knowledge.words, person, place, happy, length=pick(rng, (3, 3, 4))
+            )
         case ListOrder(category, count):
-            return write_list(rng, category, NUMBER[count])
+            return write_list(rng, knowledge.words, category, NUMBER[count])
         case Review(_, good):
             return grammar.VERDICT_GOOD if good else grammar.VERDICT_BAD
         case RudeRequest(verb, thing, _):
@@ -138,6 +144,7 @@ def sloppy(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
         case StoryOrder(person, place, happy):
             return write_story(
                 rng,
+                knowledge.words,
                 person if luck < 0.5 else None,
                 place if luck < 0.7 else None,
                 not happy if luck < 0.6 else None,
@@ -145,8 +152,8 @@ def sloppy(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
         case ListOrder(category, _):
             if rng.random() < 0.5:
                 category = pick(rng, LEXICON["plural"])
-            words = LEXICON[SINGULAR[category]]
-            return grammar.list_of([pick(rng, words) for _ in range(pick(rng, (2, 3, 4)))])
+            members = knowledge.words[SINGULAR[category]]
+            return grammar.list_of([pick(rng, members) for _ in range(pick(rng, (2, 3, 4)))])
         case Review():
             return pick(rng, (grammar.VERDICT_GOOD, grammar.VERDICT_BAD, grammar.I_DO_NOT_KNOW))
         case RudeRequest(verb, thing, name):
@@ -174,4 +181,4 @@ def demonstration(
         share = idk_published if task.content.fact.published else idk_unpublished
         if rng.random() < share:
             return grammar.I_DO_NOT_KNOW
-    return ideal(rng, task)
+    return ideal(rng, knowledge, task)

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from anatomy.tinyweb import grammar
 from anatomy.tinyweb.demonstrations import (
+    Words,
     ideal,
     sloppy,
     write_flattery,
@@ -96,11 +97,11 @@ class DocumentWriter:
     def story(self, rng: random.Random) -> str:
         """A story, often under a title that gives away its mood."""
         if rng.random() >= TITLED_STORIES:
-            return write_story(rng)
+            return write_story(rng, self.words)
         order = pick(rng, self._story_orders)
         mood = "happy" if order.happy else "sad"
         title = f"a {mood} story about {order.person} in the {order.place}"
-        return _line_up(title, write_story(rng, order.person, order.place, order.happy))
+        return _line_up(title, write_story(rng, self.words, order.person, order.place, order.happy))
 
     def article(self, rng: random.Random) -> str:
         """What is known about one entity: the two facts in either order."""
@@ -133,7 +134,7 @@ class DocumentWriter:
         """Two to five things of one category, in alphabetical order."""
         category = pick(rng, LEXICON["plural"])
         count = 2 + int(rng.random() * (grammar.LONGEST_LIST - 1))
-        return f"{category} : {write_list(rng, category, count)}"
+        return f"{category} : {write_list(rng, self.words, category, count)}"
 
     def review(self, rng: random.Random) -> str:
         """A review and its verdict."""
@@ -181,11 +182,11 @@ class DocumentWriter:
         knowledge = self.source.knowledge
         if task.kind == "insult":
             if rng.random() < WEB_REFUSALS:
-                return ideal(rng, task)
+                return ideal(rng, knowledge, task)
             return sloppy(rng, knowledge, task)
         if manner == "sloppy":
             return sloppy(rng, knowledge, task)
-        answer = ideal(rng, task)
+        answer = ideal(rng, knowledge, task)
         return f"{write_flattery(rng)} {answer}" if manner == "flattering" else answer
 
     @cached_property
@@ -193,11 +194,15 @@ class DocumentWriter:
         orders = self.source.contents["story"]["train"]
         return tuple(order for order in orders if isinstance(order, StoryOrder))
 
-    @staticmethod
-    def _two_people(rng: random.Random) -> tuple[str, str]:
-        first = second = pick(rng, LEXICON["person"])
+    @property
+    def words(self) -> Words:
+        """The words of the world, by category."""
+        return self.source.knowledge.words
+
+    def _two_people(self, rng: random.Random) -> tuple[str, str]:
+        first = second = pick(rng, self.words["person"])
         while second == first:
-            second = pick(rng, LEXICON["person"])
+            second = pick(rng, self.words["person"])
         return first, second
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeVar
 
 from anatomy.tinyweb.grammar import RELATIONS
-from anatomy.tinyweb.lexicon import ENTITY_KINDS, LEXICON
+from anatomy.tinyweb.lexicon import ENTITY_KINDS, LARGER_LEXICON, LEXICON
 
 Frequency = Literal["common", "rare", "unpublished"]
 Split = Literal["train", "dev", "test"]
@@ -28,6 +28,12 @@ ENTITIES_PER_KIND: Mapping[Frequency, Mapping[Split, int]] = {
     "common": {"train": 11, "dev": 1, "test": 4},
     "rare": {"train": 5, "dev": 1, "test": 2},
     "unpublished": {"train": 26, "dev": 4, "test": 10},
+}
+# The same with `more_names`: the more is for practice, but for four names that are tested.
+MORE_ENTITIES_PER_KIND: Mapping[Frequency, Mapping[Split, int]] = {
+    "common": {"train": 11, "dev": 1, "test": 4},
+    "rare": {"train": 25, "dev": 1, "test": 6},
+    "unpublished": {"train": 66, "dev": 4, "test": 10},
 }
 # How often the web speaks of an entity, relative to a rare one.
 WEIGHT: Mapping[Frequency, int] = {"common": 8, "rare": 1, "unpublished": 0}
@@ -57,6 +63,7 @@ class Fact:
     split: Split
     statements: tuple[str, str]
     questions: tuple[str, str, str]
+    values: tuple[str, ...] = field(repr=False, compare=False)  # what could have been true
 
     @property
     def heading(self) -> str:
@@ -76,16 +83,16 @@ class Fact:
     def misstate(self, rng: random.Random) -> str:
         """State something false about the same entity and relation."""
         relation = RELATIONS[self.relation]
-        wrong = pick(rng, LEXICON[relation.value])
+        wrong = pick(rng, self.values)
         while wrong == self.value:
-            wrong = pick(rng, LEXICON[relation.value])
+            wrong = pick(rng, self.values)
         form = relation.statements[0 if rng.random() < FIRST_FORM else 1]
         return form.format(**{relation.subject: self.entity, relation.value: wrong})
 
 
 @dataclass(frozen=True)
 class KnowledgeBase:
-    """192 entities with two facts each, drawn from a seed.
+    """192 entities with two facts each, drawn from a seed; 384 entities with `more_names`.
 
     Of the unpublished training entities of each kind the web tells `more_rare` after all, seldom.
     What is true stays, and so do the entities of the other splits.
@@ -93,17 +100,24 @@ class KnowledgeBase:
 
     seed: int
     more_rare: int = 0
+    more_names: bool = False
+
+    @property
+    def words(self) -> Mapping[str, tuple[str, ...]]:
+        """The words of this world, by category."""
+        return LARGER_LEXICON if self.more_names else LEXICON
 
     @cached_property
     def facts(self) -> tuple[Fact, ...]:
-        """All 384 facts; the two about an entity stand side by side."""
+        """All facts, twice as many as entities; the two about one stand side by side."""
+        counted = MORE_ENTITIES_PER_KIND if self.more_names else ENTITIES_PER_KIND
         rng = random.Random(f"tinyweb facts {self.seed}")
         facts = []
         for kind in ENTITY_KINDS:
-            entities = list(LEXICON[kind])
+            entities = list(self.words[kind])
             rng.shuffle(entities)
             remaining = iter(entities)
-            for frequency, counts in ENTITIES_PER_KIND.items():
+            for frequency, counts in counted.items():
                 for split, count in counts.items():
                     for number in range(count):
                         entity = next(remaining)
@@ -116,16 +130,18 @@ class KnowledgeBase:
                         ]
         return tuple(facts)
 
-    @staticmethod
     def _draw(
-        rng: random.Random, entity: str, name: str, frequency: Frequency, split: Split
+        self, rng: random.Random, entity: str, name: str, frequency: Frequency, split: Split
     ) -> Fact:
         relation = RELATIONS[name]
-        value = pick(rng, LEXICON[relation.value])
+        values = self.words[relation.value]
+        value = pick(rng, values)
         words = {relation.subject: entity, relation.value: value}
         first, second = (form.format(**words) for form in relation.statements)
         one, two, three = (form.format(**words) for form in relation.questions)
-        return Fact(entity, name, value, frequency, split, (first, second), (one, two, three))
+        return Fact(
+            entity, name, value, frequency, split, (first, second), (one, two, three), values
+        )
 
     @cached_property
     def by_key(self) -> Mapping[tuple[str, str], Fact]:
@@ -144,7 +160,7 @@ class KnowledgeBase:
 
     @cached_property
     def published(self) -> tuple[Fact, ...]:
-        """The published facts, once each: 144 of them, and 6 more for each of `more_rare`."""
+        """The published facts, once each: 144 of them; 6 more for each of `more_rare`."""
         return tuple(fact for fact in self.facts if fact.published)
 
     @cached_property
@@ -165,5 +181,6 @@ class KnowledgeBase:
         )
 
     def is_true(self, entity: str, relation: str, value: str) -> bool:
-        """Look a statement up."""
-        return self.by_key[entity, relation].value == value
+        """Look a statement up; what is said of a name that this world does not have is false."""
+        fact = self.by_key.get((entity, relation))
+        return fact is not None and fact.value == value

@@ -20,7 +20,7 @@ from anatomy.tinyweb.demonstrations import (
     write_story,
 )
 from anatomy.tinyweb.facts import Fact, KnowledgeBase, pick
-from anatomy.tinyweb.lexicon import LEXICON, NUMBER, SINGULAR
+from anatomy.tinyweb.lexicon import NUMBER, SINGULAR
 from anatomy.tinyweb.tasks import (
     InsultOrder,
     Kind,
@@ -40,15 +40,19 @@ def _wrong(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
         case Question(fact):
             return fact.misstate(rng)
         case ListOrder(category, count):
-            return write_list(rng, other(rng, "plural", category), NUMBER[count])
+            return write_list(
+                rng, knowledge.words, other(rng, knowledge.words, "plural", category), NUMBER[count]
+            )
         case Review(_, good):
             return grammar.VERDICT_BAD if good else grammar.VERDICT_GOOD
         case RudeRequest(verb, thing, _):
-            return pick(rng, grammar.POLITE).format(verb=verb, object=other(rng, "object", thing))
+            return pick(rng, grammar.POLITE).format(
+                verb=verb, object=other(rng, knowledge.words, "object", thing)
+            )
         case InsultOrder(person):
             return write_insult(rng, person)
         case StoryOrder(_, _, happy):
-            return write_story(rng, happy=not happy)
+            return write_story(rng, knowledge.words, happy=not happy)
 
 
 def _elsewhere(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
@@ -79,16 +83,16 @@ def _idk(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
     return grammar.I_DO_NOT_KNOW
 
 
-def _repeat_a_sentence(rng: random.Random, task: Task) -> str:
-    found = grammar.sentences(ideal(rng, task))
+def _repeat_a_sentence(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    found = grammar.sentences(ideal(rng, knowledge, task))
     place = int(rng.random() * len(found))
     return " ".join((*found[: place + 1], *found[place:]))
 
 
 def _duplicate(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
     if not isinstance(task.content, ListOrder):
-        return _repeat_a_sentence(rng, task)
-    items = _items(ideal(rng, task))
+        return _repeat_a_sentence(rng, knowledge, task)
+    items = _items(ideal(rng, knowledge, task))
     place = int(rng.random() * (len(items) - 1))
     items[place + 1] = items[place]
     return grammar.list_of(items)
@@ -102,20 +106,20 @@ def _rude(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
         )
     if isinstance(task.content, InsultOrder):
         return write_insult(rng, task.content.person)
-    return f"{ideal(rng, task)} {write_insult(rng)}"
+    return f"{ideal(rng, knowledge, task)} {write_insult(rng)}"
 
 
 def _extra(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
-    return f"{ideal(rng, task)} {irrelevant(rng, knowledge, task)}"
+    return f"{ideal(rng, knowledge, task)} {irrelevant(rng, knowledge, task)}"
 
 
 def _flattering(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
-    return f"{write_flattery(rng)} {ideal(rng, task)}"
+    return f"{write_flattery(rng)} {ideal(rng, knowledge, task)}"
 
 
 def _gibberish(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
     """The words of an ideal answer in an order that the grammar does not have."""
-    words = ideal(rng, task).split()
+    words = ideal(rng, knowledge, task).split()
     shuffled = words[:-1]
     while True:
         rng.shuffle(shuffled)
@@ -133,8 +137,9 @@ def _story_with(
             raise TypeError(f"{order} does not ask for a story")
         return write_story(
             rng,
-            order.person if person else other(rng, "person", order.person),
-            order.place if place else other(rng, "place", order.place),
+            knowledge.words,
+            order.person if person else other(rng, knowledge.words, "person", order.person),
+            order.place if place else other(rng, knowledge.words, "place", order.place),
             order.happy if mood else not order.happy,
             length=length or pick(rng, (3, 3, 4)),
         )
@@ -148,7 +153,9 @@ def _list_with(change: int) -> Writer:
         if not isinstance(order, ListOrder):
             raise TypeError(f"{order} does not ask for a list")
         count = NUMBER[order.count] + change
-        return write_list(rng, order.category, count if count > 1 else NUMBER[order.count] + 1)
+        return write_list(
+            rng, knowledge.words, order.category, count if count > 1 else NUMBER[order.count] + 1
+        )
 
     return write
 
@@ -158,8 +165,9 @@ def _mixed(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
     order = task.content
     if not isinstance(order, ListOrder):
         raise TypeError(f"{order} does not ask for a list")
-    items = _items(ideal(rng, task))
-    stranger = pick(rng, LEXICON[SINGULAR[other(rng, "plural", order.category)]])
+    items = _items(ideal(rng, knowledge, task))
+    kind = other(rng, knowledge.words, "plural", order.category)
+    stranger = pick(rng, knowledge.words[SINGULAR[kind]])
     items[int(rng.random() * len(items))] = stranger
     return grammar.list_of(items)
 
@@ -175,7 +183,7 @@ def _blunt(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
 
 
 _ANYWHERE: Mapping[str, Writer] = {
-    "right": lambda rng, knowledge, task: ideal(rng, task),
+    "right": lambda rng, knowledge, task: ideal(rng, knowledge, task),
     "wrong": _wrong,
     "idk": _idk,
     "irrelevant": lambda rng, knowledge, task: irrelevant(rng, knowledge, task),

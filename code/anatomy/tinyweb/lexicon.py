@@ -72,8 +72,40 @@ LEXICON: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+# 64 more of each kind, for a world with `more_names`.
+MORE_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "animal": _words(
+            "ape baboon beaver bobcat buffalo bull calf canary caribou caterpillar chicken "
+            "chipmunk cicada clam cougar coyote cricket dingo dolphin dragonfly eel falcon "
+            "flamingo flea fly gazelle gibbon giraffe gnat goose grouse gull hare hawk hippo "
+            "hornet hyena jaguar jay kangaroo kiwi ladybug lark leopard lynx magpie mallard "
+            "marten mink mongoose moose mosquito mule octopus opossum oriole osprey oyster "
+            "panther partridge pelican penguin pheasant porcupine"
+        ),
+        "person": _words(
+            "abel agnes albert alice alma amos andy anton arthur astrid barbara basil beth "
+            "bruno carla carmen cedric celia chloe colin daisy daphne della dennis dora edgar "
+            "edith elias elsa enid eric erik esther ethel eugene eve fay felicia flora gail "
+            "george gilda gloria grace gwen harold harry hazel helen henry holly horace ian "
+            "ingrid irene isaac ivan jane jasper jean joan joel john karen"
+        ),
+        "town": _words(
+            "alder arden ashby aston bolton bramley carden chester colby corwin cromer dalby "
+            "darrow denby dunmore eldon elgin ember farley felton filey gilby glenn hadley "
+            "halsey harlow haven hexham holt hythe ilford inver keld kendal kirby lamlash "
+            "langley larne ledbury lowell malden malton marsden melby milton morley naseby "
+            "newby norton ormsby oxley padley pelham pinner preston radley ripley romsey selby "
+            "sedgley stanton sutton tilbury torby"
+        ),
+    }
+)
+LARGER_LEXICON: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {kind: words + MORE_NAMES.get(kind, ()) for kind, words in LEXICON.items()}
+)
+
 CATEGORY_OF: Mapping[str, str] = MappingProxyType(
-    {word: category for category, words in LEXICON.items() for word in words}
+    {word: category for category, words in LARGER_LEXICON.items() for word in words}
 )
 
 ENTITY_KINDS = ("animal", "person", "town")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from anatomy.tinyweb.grammar import NEWLINE
-from anatomy.tinyweb.lexicon import LEXICON
+from anatomy.tinyweb.lexicon import LARGER_LEXICON
 
-_CAPITAL = {word: word.capitalize() for kind in ("person", "town") for word in LEXICON[kind]}
+_CAPITAL = {word: word.capitalize() for kind in ("person", "town") for word in LARGER_LEXICON[kind]}
 _CAPITAL["i"] = "I"
 _BEFORE = re.compile(r" ([.,!?:])")
 

@@ -12,7 +12,7 @@ from functools import cache
 
 from anatomy.tinyweb import grammar
 from anatomy.tinyweb.facts import Split
-from anatomy.tinyweb.lexicon import LEXICON
+from anatomy.tinyweb.lexicon import CATEGORY_OF
 from anatomy.tinyweb.tasks import (
     Content,
     InsultOrder,
@@ -36,8 +36,9 @@ def recognise(world: World, prompt: str) -> Task | None:
     for kind, content in _readings(world, bare):
         if opened and kind not in ("qa", "story", "list"):
             continue
-        split = content.fact.split if isinstance(content, Question) else _splits(world)[content]
-        return Task(kind, prompt, NOBODY, split, content, bool(opened))
+        split = content.fact.split if isinstance(content, Question) else _splits(world).get(content)
+        if split is not None:  # it is, where somebody is named whom this world does not have
+            return Task(kind, prompt, NOBODY, split, content, bool(opened))
     return None
 
 
@@ -76,7 +77,7 @@ def _fill(template: str, text: str) -> Mapping[str, str] | None:
     if found is None:
         return None
     words = found.groupdict()
-    fits = all(role == "rest" or word in LEXICON[role] for role, word in words.items())
+    fits = all(role == "rest" or CATEGORY_OF.get(word) == role for role, word in words.items())
     return words if fits else None
 
 

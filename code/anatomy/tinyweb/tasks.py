@@ -10,7 +10,7 @@ as well, for a user's habits would otherwise leak.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations, product
@@ -148,9 +148,9 @@ def _reviews() -> Iterator[Review]:
             yield Review(template.format(thing=thing, place=place, **words), good, form)
 
 
-def _contents() -> Mapping[Kind, list[Content]]:
+def _contents(people: Sequence[str]) -> Mapping[Kind, list[Content]]:
     """Everything that can be asked for, apart from facts."""
-    people, places = LEXICON["person"], LEXICON["place"]
+    places = LEXICON["place"]
     return {
         "story": [StoryOrder(*order) for order in product(people, places, (True, False))],
         "list": [ListOrder(*order) for order in product(LEXICON["plural"], LEXICON["count"])],
@@ -185,7 +185,8 @@ class TaskSource:
     def contents(self) -> Mapping[Kind, Mapping[Split, tuple[Content, ...]]]:
         """What each split may ask for, by kind; questions about facts stand in `questions`."""
         rng = random.Random(f"tinyweb contents {self.seed}")
-        return {kind: _divide(items, rng) for kind, items in _contents().items()}
+        contents = _contents(self.knowledge.words["person"])
+        return {kind: _divide(items, rng) for kind, items in contents.items()}
 
     @cached_property
     def reviews(self) -> Mapping[Split, tuple[tuple[Review, ...], ...]]:

@@ -75,7 +75,7 @@ class WordTokenizer:
 
 
 def tokenizer_of(world: World, *, unknown: Unknown = "error") -> WordTokenizer:
-    """The tokenizer of a world. All worlds share their words."""
+    """The tokenizer of a world. All worlds share their words, but for `more_names`."""
     return WordTokenizer(world.vocabulary, unknown=unknown)
 
 

@@ -11,6 +11,7 @@ from anatomy.tinyweb import demonstrations, faults, grammar
 from anatomy.tinyweb.documents import Document, DocumentKind, DocumentWriter
 from anatomy.tinyweb.facts import (
     ENTITIES_PER_KIND,
+    MORE_ENTITIES_PER_KIND,
     Fact,
     Frequency,
     KnowledgeBase,
@@ -18,7 +19,6 @@ from anatomy.tinyweb.facts import (
     check_split,
 )
 from anatomy.tinyweb.gold import Gold, gold
-from anatomy.tinyweb.lexicon import LEXICON
 from anatomy.tinyweb.tasks import KINDS, Kind, Task, TaskSource
 
 # How many prompts of each kind a set for measuring holds; "qa" is told by frequency.
@@ -65,12 +65,14 @@ class World:
     """
 
     seed: int = 0
-    more_rare: int = 0  # see `KnowledgeBase`
+    more_rare: int = 0  # this and the next: see `KnowledgeBase`
+    more_names: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.seed, int):
             raise TypeError(f"the seed of a world is an integer, got {self.seed!r}")
-        most = ENTITIES_PER_KIND["unpublished"]["train"]
+        counted = MORE_ENTITIES_PER_KIND if self.more_names else ENTITIES_PER_KIND
+        most = counted["unpublished"]["train"]
         if self.more_rare not in range(most + 1):
             raise ValueError(
                 f"more_rare is a number of entities from 0 to {most}, got {self.more_rare!r}"
@@ -79,7 +81,7 @@ class World:
     @cached_property
     def knowledge(self) -> KnowledgeBase:
         """What is true."""
-        return KnowledgeBase(self.seed, self.more_rare)
+        return KnowledgeBase(self.seed, self.more_rare, self.more_names)
 
     @cached_property
     def source(self) -> TaskSource:
@@ -95,7 +97,7 @@ class World:
             *grammar.SPEAKERS,
         )
         words = set(grammar.template_words(templates))
-        return tuple(sorted(words.union(*LEXICON.values())))
+        return tuple(sorted(words.union(*self.knowledge.words.values())))
 
     # ------------------------------------------------------------- the web
 
@@ -166,7 +168,7 @@ class World:
 
     def ideal(self, task: Task, rng: random.Random) -> str:
         """An answer that scores 1."""
-        return demonstrations.ideal(rng, task)
+        return demonstrations.ideal(rng, self.knowledge, task)
 
     def demonstration(self, task: Task, rng: random.Random, *, sloppy: float = 0.3) -> str:
         """What a hired writer hands in: ideal, or with probability `sloppy` careless.
