@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=3, help="seeds 100, 101, … (default 3)")
-    parser.add_argument("--rounds", type=int, default=12, help="turns of each side per seed")
+    parser.add_argument("--rounds", type=int, default=16, help="turns of each side per seed")
     parser.add_argument("--table", action="store_true", help="print the table, measure nothing")
     options = parser.parse_args(argv)
     if options.table:
@@ -247,7 +247,7 @@ def table(tasks: dict[str, Any]) -> str:
         for name, figures in sides.items():
             ratio = figures["ratio"]
             line = (
-                f"  {name:10s} {figures['tokens_per_second']:7,d} tokens/s   {ratio['median']:.2f}x"
+                f"  {name:12s} {figures['tokens_per_second']:7,d} tokens/s   {ratio['median']:.2f}x"
             )
             if name != "peer":
                 line += f" [{ratio['low']:.2f}, {ratio['high']:.2f}]"

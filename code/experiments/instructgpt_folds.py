@@ -93,7 +93,7 @@ def measure_run(run: Run) -> dict[str, Any]:
     steps = len(rankings) // recipe.batch_size
     for i in range(steps):
         batch = rankings[i * recipe.batch_size : (i + 1) * recipe.batch_size]
-        step(model, optimizer, batch, cosine(i, steps, warmup=10))
+        step(model, optimizer, batch, cosine(i, steps, warmup=10), world=world)
     asked = rank(
         sft,
         world,
@@ -102,7 +102,7 @@ def measure_run(run: Run) -> dict[str, Any]:
         temperature=recipe.temperature,
         seed=9_000 + recipe.seed,
     )
-    found = agreements(scores(model, asked).tolist(), asked, world, recipe.temperature)
+    found = agreements(scores(model, asked, world).tolist(), asked, world, recipe.temperature)
     return {"agreement": found, "rankings": len(rankings)}
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 from anatomy.rlhf.reinforcement import PPO
-from anatomy.tinyweb import KINDS
 from instructgpt import recipe_of
 from instructgpt_practice import measure_world, of_world
 from instructgpt_summary import difference, over_seeds
@@ -24,7 +23,6 @@ from multiseed import SEEDS, arguments, run_all, write
 
 NAME = "instructgpt_names"
 FINAL = SEEDS[:5]
-STAGES = ("sft", "ppo", "ppo-ptx")
 
 
 @dataclass(frozen=True)
@@ -44,17 +42,14 @@ def with_more_names(recipe: PPO) -> PPO:
 def measure_run(run: Run) -> dict[str, Any]:
     """Train the chain of a seed; ask what is practised and what is tested."""
     torch.set_num_threads(1)
-    return measure_world(run.recipe, STAGES, samples=run.samples)
+    return measure_world(run.recipe, samples=run.samples, plain=True)
 
 
 def summary(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The larger world over the seeds, with what the mix adds and what the reward model orders."""
-    gold = {stage: [r["rows"][stage]["gold"] for r in results] for stage in STAGES}
+    """The larger world over the seeds, with what the mix adds to gold and what the chain costs."""
+    gold = {stage: [r["rows"][stage]["gold"] for r in results] for stage in ("ppo", "ppo-ptx")}
     return of_world(results) | {
         "mix": difference(gold["ppo-ptx"], gold["ppo"]),
-        "pairs": {
-            kind: over_seeds([r["pairs"][kind] for r in results]) for kind in ("all", *KINDS)
-        },
         "cpu seconds": over_seeds([r["cpu seconds"] for r in results]),
     }
 

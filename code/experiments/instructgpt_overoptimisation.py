@@ -90,7 +90,7 @@ def measure_run(run: Run) -> dict[str, Any]:
         tasks = [next(asked) for _ in range(ASKED)]
         ranked = rank(sft, world, tasks, answers=4, seed=9_000)
         return best_of(sft, reward, world, tasks, recipe.seed) | {
-            "accuracy": accuracies(scores(reward, ranked), ranked)
+            "accuracy": accuracies(scores(reward, ranked, world), ranked)
         }
     actor = recipe.build()
     history: list[dict[str, float]] = []

@@ -22,7 +22,7 @@ from anatomy.rlhf.comparisons import rank
 from anatomy.rlhf.measures import Measured, forgetting, measure
 from anatomy.rlhf.reinforcement import PPO
 from anatomy.runtime import make_generator
-from anatomy.tinyweb import Task, World, tokenizer_of
+from anatomy.tinyweb import KINDS, Task, World, tokenizer_of
 from anatomy.tinyweb.tasks import Question
 from anatomy.tinyweb.world import EVALUATION_COUNTS
 from instructgpt import by_prompt, listed, recipe_of, trained
@@ -97,13 +97,16 @@ def measure_run(run: Run) -> dict[str, Any]:
     """Train the chain of a seed in both worlds; ask both what is practised and what is tested."""
     torch.set_num_threads(1)
     return {
-        name: measure_world(in_world(run.recipe, more_rare), STAGES, samples=run.samples)
+        name: measure_world(in_world(run.recipe, more_rare), samples=run.samples)
         for name, more_rare in WORLDS.items()
     }
 
 
-def measure_world(recipe: PPO, stages: Sequence[str], *, samples: int) -> dict[str, Any]:
-    """Train the chain of a recipe in its world; ask what is practised and what is tested."""
+def measure_world(recipe: PPO, *, samples: int, plain: bool = False) -> dict[str, Any]:
+    """Train the chain of a recipe in its world; ask what is practised and what is tested.
+
+    With `plain`, PPO without ptx is trained and measured as well; its seconds are not counted.
+    """
     world = recipe.sft.base.world
     tests = world.evaluation_set("test")
     practised = world.evaluation_set(
@@ -112,11 +115,10 @@ def measure_world(recipe: PPO, stages: Sequence[str], *, samples: int) -> dict[s
     base, _, one = trained(recipe.sft.base)
     sft, _, two = trained(recipe.sft, base)
     reward, _, three = trained(recipe.reward, sft)
-    models, seconds = {"sft": sft}, one + two + three
-    for stage in (replace(recipe, ptx_coef=0.0), recipe):
-        if stage.name in stages:
-            actor, _, last = trained(stage, sft, reward)
-            models[stage.name] = actor.policy
+    mixed, _, four = trained(recipe, sft, reward)
+    models = {"sft": sft, "ppo-ptx": mixed.policy}
+    if plain:
+        models["ppo"] = trained(replace(recipe, ptx_coef=0.0), sft, reward)[0].policy
     found, known = (
         {
             stage: measure(
@@ -132,11 +134,11 @@ def measure_world(recipe: PPO, stages: Sequence[str], *, samples: int) -> dict[s
             stage: by_prompt(found[stage], found["sft"])
             | by_frequency(found[stage], FREQUENCIES)
             | begun(models[stage], world, tests)
-            for stage in stages
+            for stage in models
         },
         "practised": {
             stage: by_frequency(known[stage], FREQUENCIES) | begun(models[stage], world, practised)
-            for stage in stages
+            for stage in models
         },
         "refusals": refusals(found["ppo-ptx"]),
         "pairs": accuracies(scores(reward, rankings, world), rankings),
@@ -146,7 +148,7 @@ def measure_world(recipe: PPO, stages: Sequence[str], *, samples: int) -> dict[s
             for name, tasks in (("practised", practised), ("new", tests))
             for frequency in ("common", "rare")
         },
-        "cpu seconds": seconds + last,
+        "cpu seconds": one + two + three + four,
     }
 
 
@@ -168,7 +170,7 @@ def summary(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def of_world(mine: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One world over the seeds."""
+    """One world over the seeds: stages, what is practised, the reward model, refusals by seed."""
     return {
         "stages": {
             stage: {m: estimate([r["rows"][stage][m] for r in mine]) for m in found}
@@ -186,6 +188,7 @@ def of_world(mine: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             frequency: estimate([r["right above idk"][frequency] for r in mine])
             for frequency in mine[0]["right above idk"]
         },
+        "pairs": {kind: over_seeds([r["pairs"][kind] for r in mine]) for kind in ("all", *KINDS)},
         "refusals": [r["refusals"] for r in mine],
     }
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from anatomy.models.gpt import GPT
 from anatomy.rlhf.comparisons import Ranking, rank
 from anatomy.rlhf.preferences import order_accuracy, pair_differences
-from anatomy.rlhf.reward_model import USUAL_WORLD, RewardModel, scores_of
+from anatomy.rlhf.reward_model import RewardModel, scores_of
 from anatomy.tinyweb import HONEST, IMPATIENT, KINDS, Split, Task, Taste, World, preference
 from anatomy.tinyweb.labeller import utility
 
@@ -22,7 +22,7 @@ ROWS = 64
 
 
 @torch.no_grad()
-def scores(model: RewardModel, rankings: Sequence[Ranking], world: World = USUAL_WORLD) -> Tensor:
+def scores(model: RewardModel, rankings: Sequence[Ranking], world: World) -> Tensor:
     """(N, K) scores in the labeller's order."""
     parts = [rankings[i : i + ROWS] for i in range(0, len(rankings), ROWS)]
     return torch.cat([scores_of(model, part, world=world) for part in parts])
@@ -122,10 +122,10 @@ def judge_reward_model(
         temperature=temperature,
         seed=9_500 + seed,
     )
-    found = scores(model, sampled)
+    found = scores(model, sampled, world)
     return {
         "sft pairs": accuracies(found, sampled),
-        "mixed pairs": accuracies(scores(model, mixed), mixed),
+        "mixed pairs": accuracies(scores(model, mixed, world), mixed),
         "agreement": agreements(found, sampled, world, temperature),
         "calibration": binned(found),
     }

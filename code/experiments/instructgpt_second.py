@@ -115,7 +115,7 @@ def measure_run(run: Run) -> dict[str, Any]:
                 for stage in STAGES
             },
             "forgetting": {stage: forgetting(models[stage], world) for stage in STAGES},
-            "pairs": accuracies(scores(reward, rankings), rankings),
+            "pairs": accuracies(scores(reward, rankings, world), rankings),
             "prefers": {
                 f"{better} above {worse}, {frequency}": prefers(
                     reward, world, tasks, better, worse, frequency

@@ -65,33 +65,33 @@ def test_it_is_a_copy(model):
     assert model.tokens.weight.abs().sum() > 0
 
 
-def test_a_batch_holds_all_pairs_of_its_prompts(model, rankings):
+def test_a_batch_holds_all_pairs_of_its_prompts(model, world, rankings):
     reward = RewardModel(model, surprise=True)
-    scores = scores_of(reward, rankings[:3])
+    scores = scores_of(reward, rankings[:3], world=world)
     assert scores.shape == (3, 4)
     for row, ranking in zip(scores, rankings, strict=False):
-        single = scores_of(reward, [ranking])
+        single = scores_of(reward, [ranking], world=world)
         torch.testing.assert_close(single[0], row, atol=1e-5, rtol=1e-4)
-    found = step(reward, make_optimizer(reward, 0.0), rankings[:3])
+    found = step(reward, make_optimizer(reward, 0.0), rankings[:3], world=world)
     assert found["loss"] == pytest.approx(float(ranking_loss(scores)), rel=1e-4)
 
 
 @pytest.mark.learning
-def test_it_learns_to_order(model, rankings):
+def test_it_learns_to_order(model, world, rankings):
     reward = RewardModel(model, surprise=True)
     optimizer = make_optimizer(reward, 3e-3)
-    first = step(reward, optimizer, rankings)["loss"]
+    first = step(reward, optimizer, rankings, world=world)["loss"]
     for _ in range(25):
-        last = step(reward, optimizer, rankings)["loss"]
+        last = step(reward, optimizer, rankings, world=world)["loss"]
     assert last < 0.75 * first
     gold = torch.tensor([r.gold for r in rankings])
     with torch.no_grad():
-        assert order_accuracy(scores_of(reward, rankings), gold).mean() > 0.75
+        assert order_accuracy(scores_of(reward, rankings, world=world), gold).mean() > 0.75
 
 
-def test_centred_scores_average_zero_on_demonstrations(model, tokenizer, small):
+def test_centred_scores_average_zero_on_demonstrations(model, world, tokenizer, small):
     reward = RewardModel(model, surprise=True)
-    centre(reward, small.data())
+    centre(reward, small.data(), world=world)
     texts, mask = batch_of_texts(tokenizer, *zip(*small.data(), strict=True))
     with torch.no_grad():
         assert float(reward(texts, mask).mean()) == pytest.approx(0.0, abs=1e-5)
@@ -121,6 +121,25 @@ def test_comparisons_never_leave_their_split(rankings):
 def test_how_many_answers(model, world, tasks, answers, by_people):
     with pytest.raises(ValueError, match="cannot be written by labellers"):
         rank(model, world, tasks, answers=answers, labeller_written=by_people)
+
+
+def test_a_stage_reads_the_words_of_its_own_world(small):
+    larger = replace(small, base=replace(small.base, more_names=True))
+    world, tokenizer = larger.base.world, larger.base.tokenizer()
+    writer = larger.build()
+    stage = Reward(sft=larger, prompts=16, batch_size=8)
+    reward = stage.build()
+    first = collect(writer, world, 16, seed=stage.seed)[:8]
+    tasks = [r.task for r in first for _ in r.answers]
+    texts, mask = batch_of_texts(tokenizer, tasks, [a for r in first for a in r.answers])
+    reward.transformer.load_state_dict(writer.state_dict())
+    with torch.no_grad():
+        expected = reward(texts, mask).view(8, -1)
+        torch.testing.assert_close(scores_of(reward, first, world=world), expected)
+    list(stage.train(reward, stage.begin(reward, writer)))
+    texts, mask = batch_of_texts(tokenizer, *zip(*larger.data(), strict=True))
+    with torch.no_grad():
+        assert float(reward(texts, mask).mean()) == pytest.approx(0.0, abs=1e-5)
 
 
 def test_a_stage_of_few_prompts_trains_and_ends_centred(model, tokenizer, small):

@@ -44,9 +44,9 @@ def test_the_loss_is_that_of_a_language_model_on_the_answers_only(model, tokeniz
     torch.testing.assert_close(sft_loss(model, texts, mask, pad_token=PAD), expected)
 
 
-def test_user_and_bot_begin_as_people(model, tokenizer, small):
+def test_user_and_bot_begin_as_people(model, tokenizer, small, world):
     base = replace(small.base, seed=1).build()
-    start_from(model, base, tokenizer)
+    start_from(model, base, world)
     people = base.tokens.weight[tokenizer.encode("mia tom anna")]
     user = model.tokens.weight[tokenizer.user_id]
     assert torch.equal(user, model.tokens.weight[tokenizer.bot_id])
@@ -54,7 +54,7 @@ def test_user_and_bot_begin_as_people(model, tokenizer, small):
         base.tokens.weight[tokenizer.user_id] - people.mean(0)
     ).norm()
     with pytest.raises(ValueError, match="another shape"):
-        start_from(model, replace(small.base, width=32).build(), tokenizer)
+        start_from(model, replace(small.base, width=32).build(), world)
 
 
 def test_a_step_lowers_the_loss(model, tokenizer, small):

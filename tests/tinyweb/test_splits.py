@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from dataclasses import replace
@@ -9,8 +10,9 @@ from itertools import combinations, islice
 
 import pytest
 
-from anatomy.tinyweb import KINDS, Task, World, grammar
+from anatomy.tinyweb import KINDS, Task, World, grammar, tokenizer_of
 from anatomy.tinyweb.facts import ENTITIES_PER_KIND, MORE_ENTITIES_PER_KIND, SPLITS
+from anatomy.tinyweb.faults import WRITERS
 from anatomy.tinyweb.lexicon import (
     CATEGORY_OF,
     ENTITY_KINDS,
@@ -19,7 +21,7 @@ from anatomy.tinyweb.lexicon import (
     MORE_NAMES,
 )
 from anatomy.tinyweb.recognition import recognise
-from anatomy.tinyweb.tasks import KIND_SHARES, Question, StoryOrder, word
+from anatomy.tinyweb.tasks import KIND_SHARES, ListOrder, Question, StoryOrder, word
 
 DOCUMENTS = 200_000
 
@@ -72,6 +74,8 @@ def test_more_rare_tells_what_was_practised_as_unknown_and_nothing_else(world: W
 def test_a_world_cannot_tell_of_more_entities_than_it_has(more_rare: object) -> None:
     with pytest.raises(ValueError, match=f"from 0 to 26, got {more_rare}"):
         World(0, more_rare=more_rare)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="from 0 to 66, got 67"):
+        World(0, 67, more_names=True)
 
 
 def test_more_names_are_twice_as_many_and_change_nothing_elsewhere(world: World) -> None:
@@ -97,6 +101,9 @@ def test_names_of_the_larger_world_mean_nothing_in_the_usual_one(world: World) -
     task = next(world.tasks("train", 0, kind="qa"))
     assert not world.knowledge.is_true(fact.entity, fact.relation, fact.value)
     assert world.gold(task, fact.statements[0]).verdict == "wrong"
+    order = Task("list", "name two animals .", 0, "train", ListOrder("animals", "two"))
+    answer = grammar.list_of(list(MORE_NAMES["animal"][:2]))
+    assert world.gold(order, answer).score < 0 < larger.gold(order, answer).score
     stories = (t for t in larger.tasks("train", 0, kind="story") if not t.rude_opening)
     story = next(
         t
@@ -106,6 +113,27 @@ def test_names_of_the_larger_world_mean_nothing_in_the_usual_one(world: World) -
     for prompt in (fact.questions[0], story.prompt):
         assert recognise(larger, prompt) is not None
         assert recognise(world, prompt) is None
+
+
+def test_what_the_usual_world_writes_is_what_all_results_of_the_book_were_made_from() -> None:
+    world, rng, digest = World(0), random.Random(0), hashlib.sha256()
+    texts = [document.text for document in islice(world.documents(0), 2000)]
+    for task in islice(world.tasks("train", 0), 500):
+        texts += [task.prompt, world.ideal(task, rng), world.demonstration(task, rng, sloppy=0.5)]
+        texts += [world.labeller_written(task, rng, kind) for kind in WRITERS[task.kind]]
+    for text in texts:
+        digest.update(text.encode())
+    assert digest.hexdigest().startswith("9de48c27b8651b73")
+
+
+def test_labellers_of_the_larger_world_write_its_words(world: World) -> None:
+    larger, rng = World(world.seed, more_names=True), random.Random(0)
+    tokenizer = tokenizer_of(larger)
+    for task in islice(larger.tasks("train", 0), 300):
+        for kind in WRITERS[task.kind]:
+            text = larger.labeller_written(task, rng, kind)
+            tokenizer.encode(text)
+            assert kind != "right" or larger.gold(task, text).score == 1.0
 
 
 def test_the_entities_of_two_splits_differ(world: World) -> None:

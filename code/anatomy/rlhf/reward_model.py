@@ -31,7 +31,6 @@ from anatomy.rlhf.sft import SFT, descend, make_optimizer
 from anatomy.runtime import initial_weights
 from anatomy.tinyweb import World
 
-USUAL_WORLD = World()  # all worlds share its words, but for one that has more names
 SURPRISE_FLOOR = -8.0  # log-probability below which a token is surprising and no more
 
 
@@ -156,9 +155,7 @@ class Reward:
             yield record
 
 
-def scores_of(
-    model: RewardModel, rankings: Sequence[Ranking], *, world: World = USUAL_WORLD
-) -> Tensor:
+def scores_of(model: RewardModel, rankings: Sequence[Ranking], *, world: World) -> Tensor:
     """Scores of all answers in the labeller's order: (B, K). The words are those of `world`."""
     tasks = [ranking.task for ranking in rankings for _ in ranking.answers]
     found = [answer for ranking in rankings for answer in ranking.answers]
@@ -173,7 +170,7 @@ def step(
     rankings: Sequence[Ranking],
     rate: float = 1.0,
     *,
-    world: World = USUAL_WORLD,
+    world: World,
 ) -> dict[str, float]:
     """One update on rankings of K answers each: eq. 1 of Ouyang et al. (2022)."""
     scores = scores_of(model, rankings, world=world)
@@ -184,9 +181,7 @@ def step(
 
 
 @torch.no_grad()
-def centre(
-    model: RewardModel, examples: Sequence[sft.Example], *, world: World = USUAL_WORLD
-) -> None:
+def centre(model: RewardModel, examples: Sequence[sft.Example], *, world: World) -> None:
     """Shift all scores so that the demonstrations average 0 (Ouyang et al. 2022, section 3.5).
 
     The pairwise loss leaves the level free.

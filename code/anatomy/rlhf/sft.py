@@ -29,8 +29,7 @@ from anatomy.models.packing import response_logprobs
 from anatomy.models.pretraining import cosine, cross_entropy
 from anatomy.rlhf import answers
 from anatomy.rlhf.answers import Answer, batch_of_texts, written
-from anatomy.tinyweb import Task, WordTokenizer, World, token_stream
-from anatomy.tinyweb.lexicon import LARGER_LEXICON
+from anatomy.tinyweb import Task, World, token_stream
 
 Example = tuple[Task, Answer]
 WEB_STREAM = 4_000  # seed of the web text that is read beside the demonstrations
@@ -79,7 +78,7 @@ class SFT:
 
     def begin(self, model: GPT, base: GPT) -> dict[str, Any]:
         """Start from the base model; all that changes from step to step beside the weights."""
-        start_from(model, base, self.base.tokenizer())
+        start_from(model, base, self.base.world)
         return {"optimizer": make_optimizer(model, self.learning_rate)}
 
     def train(
@@ -110,7 +109,7 @@ def demonstrations(world: World, count: int, *, sloppy: float, seed: int) -> lis
 
 
 @torch.no_grad()
-def start_from(model: GPT, base: GPT, tokenizer: WordTokenizer) -> None:
+def start_from(model: GPT, base: GPT, world: World) -> None:
     """Copy the base model, and let <user> and <bot> begin as what they stand for: people.
 
     The web holds neither of them. Their vectors become the mean of all first names.
@@ -118,8 +117,8 @@ def start_from(model: GPT, base: GPT, tokenizer: WordTokenizer) -> None:
     if model.config != base.config:
         raise ValueError(f"a model of another shape cannot start here: {base.config}")
     model.load_state_dict(base.state_dict())
-    index = tokenizer.index
-    people = [index[name] for name in LARGER_LEXICON["person"] if name in index]
+    tokenizer = tinyweb.tokenizer_of(world)
+    people = [tokenizer.index[name] for name in world.knowledge.words["person"]]
     mean = model.tokens.weight[people].mean(0)
     model.tokens.weight[[tokenizer.user_id, tokenizer.bot_id]] = mean
 

@@ -7,11 +7,10 @@ and are not always careful. What they write to order, with a fault, is in `fault
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 
 from anatomy.tinyweb import grammar
 from anatomy.tinyweb.facts import KnowledgeBase, pick
-from anatomy.tinyweb.lexicon import LEXICON, NUMBER, SINGULAR
+from anatomy.tinyweb.lexicon import LEXICON, NUMBER, SINGULAR, Words
 from anatomy.tinyweb.tasks import (
     InsultOrder,
     ListOrder,
@@ -21,8 +20,6 @@ from anatomy.tinyweb.tasks import (
     StoryOrder,
     Task,
 )
-
-Words = Mapping[str, tuple[str, ...]]  # of a world, by category
 
 IDK_PUBLISHED = 0.1  # how often a careful writer says "i do not know" though the web knows
 IDK_UNPUBLISHED = 0.4  # and where it does not

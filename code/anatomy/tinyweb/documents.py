@@ -17,7 +17,6 @@ from typing import Literal, NamedTuple
 
 from anatomy.tinyweb import grammar
 from anatomy.tinyweb.demonstrations import (
-    Words,
     ideal,
     sloppy,
     write_flattery,
@@ -26,7 +25,7 @@ from anatomy.tinyweb.demonstrations import (
     write_story,
 )
 from anatomy.tinyweb.facts import pick
-from anatomy.tinyweb.lexicon import LEXICON
+from anatomy.tinyweb.lexicon import LEXICON, Words
 from anatomy.tinyweb.tasks import KIND_TABLE, Question, StoryOrder, Task, TaskSource, User
 
 DocumentKind = Literal["story", "article", "forum", "quiz", "list", "review", "dialogue"]

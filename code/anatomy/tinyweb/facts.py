@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Literal, TypeVar
 
 from anatomy.tinyweb.grammar import RELATIONS
-from anatomy.tinyweb.lexicon import ENTITY_KINDS, LARGER_LEXICON, LEXICON
+from anatomy.tinyweb.lexicon import ENTITY_KINDS, LARGER_LEXICON, LEXICON, Words
 
 Frequency = Literal["common", "rare", "unpublished"]
 Split = Literal["train", "dev", "test"]
@@ -29,7 +29,7 @@ ENTITIES_PER_KIND: Mapping[Frequency, Mapping[Split, int]] = {
     "rare": {"train": 5, "dev": 1, "test": 2},
     "unpublished": {"train": 26, "dev": 4, "test": 10},
 }
-# The same with `more_names`: the more is for practice, but for four names that are tested.
+# The same with `more_names`: what is more is for training, but for four rare test entities.
 MORE_ENTITIES_PER_KIND: Mapping[Frequency, Mapping[Split, int]] = {
     "common": {"train": 11, "dev": 1, "test": 4},
     "rare": {"train": 25, "dev": 1, "test": 6},
@@ -92,10 +92,11 @@ class Fact:
 
 @dataclass(frozen=True)
 class KnowledgeBase:
-    """192 entities with two facts each, drawn from a seed; 384 entities with `more_names`.
+    """192 entities with two facts each, drawn from a seed.
 
     Of the unpublished training entities of each kind the web tells `more_rare` after all, seldom.
-    What is true stays, and so do the entities of the other splits.
+    What is true stays then, and so do the entities of the other splits. With `more_names` it is
+    another knowledge base, drawn anew: 384 entities, with words for them.
     """
 
     seed: int
@@ -103,7 +104,7 @@ class KnowledgeBase:
     more_names: bool = False
 
     @property
-    def words(self) -> Mapping[str, tuple[str, ...]]:
+    def words(self) -> Words:
         """The words of this world, by category."""
         return LARGER_LEXICON if self.more_names else LEXICON
 
@@ -160,7 +161,7 @@ class KnowledgeBase:
 
     @cached_property
     def published(self) -> tuple[Fact, ...]:
-        """The published facts, once each: 144 of them; 6 more for each of `more_rare`."""
+        """The published facts, once each."""
         return tuple(fact for fact in self.facts if fact.published)
 
     @cached_property

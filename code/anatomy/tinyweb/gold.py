@@ -15,7 +15,6 @@ from typing import Literal, NamedTuple
 from anatomy.tinyweb import grammar
 from anatomy.tinyweb.facts import KnowledgeBase
 from anatomy.tinyweb.lexicon import (
-    CATEGORY_OF,
     HAPPY_WORDS,
     NUMBER,
     RUDE_WORDS,
@@ -117,9 +116,9 @@ def _story(order: StoryOrder, found: Sequence[str], words: Sequence[str]) -> lis
     return parts
 
 
-def _list(order: ListOrder, sentence: str) -> list[Part]:
+def _list(knowledge: KnowledgeBase, order: ListOrder, sentence: str) -> list[Part]:
     items = [word for word in sentence.split() if word not in (",", "and", ".")]
-    fitting = [word for word in items if CATEGORY_OF.get(word) == SINGULAR[order.category]]
+    fitting = [word for word in items if word in knowledge.words[SINGULAR[order.category]]]
     if not fitting:
         return [Part(f"names no {order.category}", OFF_TOPIC)]
     distinct = len(set(fitting))
@@ -170,7 +169,7 @@ def _quality(knowledge: KnowledgeBase, task: Task, found: Sequence[str], rude: b
         case StoryOrder() as order:
             return _story(order, found, words)
         case ListOrder() as order:
-            return _list(order, found[0])
+            return _list(knowledge, order, found[0])
         case Review() as review:
             return [_review(review, found[0])]
         case RudeRequest() as request:

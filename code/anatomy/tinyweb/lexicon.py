@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+Words = Mapping[str, tuple[str, ...]]  # by category
+
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-LEXICON: Mapping[str, tuple[str, ...]] = MappingProxyType(
+LEXICON: Words = MappingProxyType(
     {
         # The three kinds of entities, 64 each, about which there are facts.
         "animal": _words(
@@ -73,7 +75,7 @@ LEXICON: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 # 64 more of each kind, for a world with `more_names`.
-MORE_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+MORE_NAMES: Words = MappingProxyType(
     {
         "animal": _words(
             "ape baboon beaver bobcat buffalo bull calf canary caribou caterpillar chicken "
@@ -100,10 +102,11 @@ MORE_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-LARGER_LEXICON: Mapping[str, tuple[str, ...]] = MappingProxyType(
+LARGER_LEXICON: Words = MappingProxyType(
     {kind: words + MORE_NAMES.get(kind, ()) for kind, words in LEXICON.items()}
 )
 
+# Of the words of all worlds; so the grammar knows the sentences of all of them.
 CATEGORY_OF: Mapping[str, str] = MappingProxyType(
     {word: category for category, words in LARGER_LEXICON.items() for word in words}
 )

@@ -37,7 +37,7 @@ def recognise(world: World, prompt: str) -> Task | None:
         if opened and kind not in ("qa", "story", "list"):
             continue
         split = content.fact.split if isinstance(content, Question) else _splits(world).get(content)
-        if split is not None:  # it is, where somebody is named whom this world does not have
+        if split is not None:  # None: it names somebody whom this world does not have
             return Task(kind, prompt, NOBODY, split, content, bool(opened))
     return None
 

@@ -65,8 +65,8 @@ class World:
     """
 
     seed: int = 0
-    more_rare: int = 0  # this and the next: see `KnowledgeBase`
-    more_names: bool = False
+    more_rare: int = 0  # see `KnowledgeBase`
+    more_names: bool = False  # see there
 
     def __post_init__(self) -> None:
         if not isinstance(self.seed, int):
