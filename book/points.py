@@ -1,44 +1,43 @@
 """Run the checks over submissions and list the points: a first look, no evidence for a grade.
 
-    python book/points.py SUBMISSION.ipynb ... [--only IDS] [--seed N] [--seconds N] [--csv FILE]
+    python book/points.py SUBMISSION.ipynb ... [--only EXERCISES] [--seed N] [--seconds N]
+                          [--csv FILE] [--feedback FOLDER]
 
-Of each notebook only the functions that an exercise asks for are run, with what they need, in a
-process of their own, on random cases of a fresh seed. Saved output is not read, training loops
-are not run. The submission and its checks share that process, so it can lie (book/instructors.md).
-Ends with 1 when a file could not be read as a submission.
+A folder stands for all notebooks below it. Of each notebook only the functions that an exercise
+asks for are run, with what they need, each exercise in a process of its own, on random cases of
+a fresh seed. Saved output is not read. A submission and its checks share a process, so it can
+lie (book/instructors.md). Ends with 1 when a file could not be read as a submission.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import csv
 import json
 import linecache
 import os
-import re
 import secrets
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-ASKED = re.compile(r'^\w+ = check\("([\w.]+)", (\w+)\)', re.MULTILINE)
+import submissions
+from submissions import ROOT, Submission, SubmissionError, chapters, needed, printable, read
+
 FILENAME = "<submission>"
 NOT_WRITTEN = "not written yet"
+FORGED = "It writes into the list of its own points. Read its code."
 MISSING: Any = None  # in the place of a function that is not there
 
 START = 120.0  # seconds that importing the package may take on a busy machine
-
-
-class SubmissionError(Exception):
-    """A file that is no submission; the message says why in a sentence."""
+LONGEST = 400  # characters of a sentence in the list
 
 
 @dataclass(frozen=True)
@@ -52,113 +51,26 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Submission:
-    """The functions of one notebook, and what could not be read in it."""
+class Row:
+    """One file: what its exercises earned, and what else there is to say of it."""
 
-    chapter: str
-    asked: dict[str, str]  # exercise: name of the function
-    statements: list[ast.stmt]
-    broken: list[str] = field(default_factory=list)
+    path: Path
+    chapters: str = ""
+    results: tuple[Result, ...] = ()
+    said: tuple[str, ...] = ()  # why it is no submission, or what could not be read in it
 
+    @property
+    def points(self) -> int:
+        """The sum over its exercises."""
+        return sum(result.points for result in self.results)
 
-def chapters() -> dict[str, dict[str, str]]:
-    """The exercises of each chapter and the function that each asks for."""
-    pages = sorted((ROOT / "chapters").glob("*/exercises.md"))
-    return {page.parent.name: dict(ASKED.findall(page.read_text("utf-8"))) for page in pages}
-
-
-def read(path: Path, only: Collection[str] = ()) -> Submission:
-    """The functions of a notebook and the chapter that asks for them: all, or `only` some."""
-    statements, broken = [], []
-    sources = cells(path)
-    for number, source in enumerate(sources, start=1):
-        # what only IPython understands, the install line for one, is no part of an answer
-        plain = re.sub(r"^( *)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)
-        try:
-            statements += ast.parse(plain).body
-        except (SyntaxError, ValueError) as error:
-            line = getattr(error, "text", "") or ""
-            said = f"code cell {number} is no Python: {error.args[0]}: {line.strip()}"
-            broken.append(printable(said))
-    defined = {name for statement in statements for name in bound(statement)}
-    found = chapters()
-    text = "\n".join(sources)
-
-    def likeness(chapter: str) -> int:
-        asked = found[chapter]
-        return len(defined & set(asked.values())) + sum(
-            f'"{exercise}"' in text for exercise in asked
-        )
-
-    chapter = max(found, key=likeness)
-    if not defined & set(found[chapter].values()):
-        why = f" ({broken[0]})" if broken else ""
-        raise SubmissionError(
-            f"It holds no function that an exercise asks for{why}: is it another notebook?"
-        )
-    asked = {e: name for e, name in found[chapter].items() if not only or e in only}
-    if not asked:
-        raise SubmissionError(
-            f"It belongs to {chapter}, which has none of the exercises that --only names."
-        )
-    return Submission(chapter, asked, statements, broken)
+    @property
+    def out_of(self) -> int:
+        """What all of them are worth."""
+        return sum(result.out_of for result in self.results)
 
 
-def cells(path: Path) -> list[str]:
-    """The text of a notebook's code cells, as much as any version of the format lets us see."""
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise SubmissionError("There is no such file.") from None
-    except UnicodeDecodeError:
-        raise SubmissionError("It is no notebook: it is not text.") from None
-    except OSError as error:
-        raise SubmissionError(f"It cannot be read: {error.strerror}.") from None
-    if not text.strip():
-        raise SubmissionError("It is empty. Ask for the file again.")
-    try:
-        notebook = json.loads(text)
-        sources = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
-        return ["".join(source) for source in sources]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise SubmissionError(
-            "It is no notebook, or one that was cut off. Ask for the .ipynb again."
-        ) from None
-
-
-def bound(statement: ast.stmt) -> set[str]:
-    """The names that a statement gives a value, if it is one of the kinds that are run."""
-    match statement:
-        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-            return {name}
-        case ast.Import(names=names) | ast.ImportFrom(names=names):
-            return {(alias.asname or alias.name).split(".")[0] for alias in names}
-        case ast.Assign() | ast.AnnAssign():
-            return {
-                node.id
-                for node in ast.walk(statement)
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            }
-    return set()
-
-
-def needed(statements: list[ast.stmt], name: str) -> str:
-    """The statements that give `name` its value, and those that these read, in their order."""
-    wanted, chosen = {name}, set[int]()
-    while True:
-        more = {i for i, one in enumerate(statements) if bound(one) & wanted} - chosen
-        if not more:
-            break
-        chosen |= more
-        for i in more:
-            nodes = ast.walk(statements[i])
-            wanted |= {node.id for node in nodes if isinstance(node, ast.Name)}
-    # never read by name: `from __future__`, which has to stand first, and `from x import *`
-    imports = [one for one in statements if isinstance(one, ast.ImportFrom)]
-    first = [one for one in imports if one.module == "__future__"]
-    first += [one for one in imports if one.names[0].name == "*"]
-    rest = [statements[i] for i in sorted(chosen) if statements[i] not in first]
-    return "\n".join(ast.unparse(statement) for statement in [*first, *rest])
+# --- running ---------------------------------------------------------------------------
 
 
 def examine(submission: Submission, *, seed: int, seconds: int) -> Iterator[Result]:
@@ -167,30 +79,34 @@ def examine(submission: Submission, *, seed: int, seconds: int) -> Iterator[Resu
 
     tasks = [(e, name, needed(submission.statements, name)) for e, name in submission.asked.items()]
     while tasks:
-        job = {"seed": seed, "seconds": seconds, "tasks": tasks}
-        started, answers, code = run(job)
+        started, lines, code = run({"seed": seed, "seconds": seconds, "tasks": tasks})
         if not started:
             raise SubmissionError("The checks did not start: does `import anatomy` work here?")
-        for due, line in zip(list(tasks), list(answers), strict=False):
-            points = EXERCISES[due[0]].points
-            if not believable(line, due[0], points):
-                break
-            yield Result(due[0], line[1], points, printable(line[2]))
-            tasks, answers = tasks[1:], answers[1:]
-        if answers:
-            raise SubmissionError("It writes into the list of its own points. Read its code.")
-        if tasks:
-            stalled = code in (None, -signal.SIGALRM)
-            said = f"no answer within {seconds} s" if stalled else "it ends its process"
-            yield Result(tasks[0][0], 0, EXERCISES[tasks[0][0]].points, said)
-            tasks = tasks[1:]
+        found = list(outcomes(lines))
+        if len(found) > len(tasks):
+            raise SubmissionError(FORGED)
+        if len(found) < len(tasks):  # one of them took the process of all with it
+            found.append((None, -signal.SIGALRM if code is None else 1))
+        for (exercise, _, _), (answer, status) in zip(tasks, found, strict=False):
+            points = EXERCISES[exercise].points
+            if answer is None or status:
+                stalled = status == -signal.SIGALRM
+                said = f"no answer within {seconds} s" if stalled else "it ends its process"
+                yield Result(exercise, 0, points, said)
+            elif believable(answer, exercise, points):
+                yield Result(exercise, answer[1], points, cut(printable(answer[2])))
+            else:
+                raise SubmissionError(FORGED)
+        tasks = tasks[len(found) :]
 
 
-def run(job: dict[str, Any]) -> tuple[bool, list[list[Any]], int | None]:
-    """Whether a process for this job started, its answers, and its exit status (None: killed)."""
+def run(job: dict[str, Any]) -> tuple[bool, list[Any], int | None]:
+    """Whether a process for this job started, its lines, and its exit status (None: killed)."""
     with tempfile.TemporaryDirectory() as folder:
         order, answers = Path(folder, "job"), Path(folder, "answers")
         order.write_text(json.dumps(job), "utf-8")
+        # exercises and checks of one clone, whatever is installed
+        path = os.pathsep.join(filter(None, [str(ROOT / "code"), os.environ.get("PYTHONPATH")]))
         with order.open() as stdin, answers.open("w") as stdout:
             child = subprocess.Popen(
                 [sys.executable, __file__, "--answer"],
@@ -198,6 +114,7 @@ def run(job: dict[str, Any]) -> tuple[bool, list[list[Any]], int | None]:
                 stdout=stdout,
                 stderr=subprocess.DEVNULL,
                 cwd=folder,
+                env=os.environ | {"PYTHONPATH": path},
                 start_new_session=True,
             )
             code = None
@@ -213,11 +130,24 @@ def run(job: dict[str, Any]) -> tuple[bool, list[list[Any]], int | None]:
 
 
 def parsed(line: str) -> Any:
-    """A line of the answers; None for what is none."""
+    """A line of the answers; the empty string for what is none."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
-        return None
+        return ""
+
+
+def outcomes(lines: Sequence[Any]) -> Iterator[tuple[Any, int]]:
+    """The answer and the exit status of each exercise: None where it ended without an answer."""
+    answer = None
+    for line in lines:
+        if type(line) is int:
+            yield answer, line
+            answer = None
+        elif answer is None:
+            answer = line
+        else:
+            raise SubmissionError(FORGED)
 
 
 def believable(answer: Any, exercise: str, points: int) -> bool:
@@ -228,48 +158,154 @@ def believable(answer: Any, exercise: str, points: int) -> bool:
     return False
 
 
-def printable(text: str) -> str:
-    """Without what a terminal would obey."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
 def answer() -> None:
-    """In the process of the submission: run a job from stdin, write a line for each exercise."""
+    """In a process of its own: run a job from stdin, each exercise in a fork, and say what it did.
+
+    A fork writes its answer; its exit status follows, on a line of its own.
+    """
     job = json.load(sys.stdin)
-    out = os.fdopen(os.dup(1), "w")
+    out = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a submission prints goes nowhere
+    import anatomy.classroom  # noqa: F401  # once for all of them
+
+    os.write(out, b"started\n")
+    for task in job["tasks"]:
+        fork = os.fork()
+        if fork == 0:
+            status = 1
+            try:
+                signal.alarm(job["seconds"])
+                os.write(out, json.dumps(judged(*task, seed=job["seed"])).encode() + b"\n")
+                status = 0
+            finally:
+                os._exit(status)
+        _, ended = os.waitpid(fork, 0)
+        os.write(out, f"{os.waitstatus_to_exitcode(ended)}\n".encode())
+
+
+def judged(exercise: str, name: str, code: str, *, seed: int) -> tuple[str, int, str]:
+    """Run one answer's code and its check: the exercise, its points, and a sentence."""
     from anatomy.classroom import check
 
-    print("started", file=out, flush=True)
-    for exercise, name, code in job["tasks"]:
-        signal.alarm(job["seconds"])
-        linecache.cache[FILENAME] = (len(code), None, code.splitlines(keepends=True), FILENAME)
-        space: dict[str, Any] = {"__name__": "__main__"}
-        said = ""
-        try:
-            exec(compile(code, FILENAME, "exec"), space)
-        except (Exception, SystemExit) as error:
-            said = f"its code raises {type(error).__name__}: {error}"
-        if not said and name not in space:
-            said = f"there is no function {name}"
-        report = check(exercise, space.get(name, MISSING), seed=job["seed"])
-        failed = [verdict for verdict in report.verdicts if not verdict.passed]
-        if not report.written:
-            said = NOT_WRITTEN
-        elif failed and not said:
-            said = report.diagnosis or f"{failed[0].case}: {failed[0].message}".rstrip(": ")
-        print(json.dumps([exercise, report.points, " ".join(said.split())]), file=out, flush=True)
+    linecache.cache[FILENAME] = (len(code), None, code.splitlines(keepends=True), FILENAME)
+    space: dict[str, Any] = {"__name__": "__main__"}
+    said = ""
+    try:
+        exec(compile(code, FILENAME, "exec"), space)
+    except (Exception, SystemExit) as error:
+        said = f"its code raises {type(error).__name__}: {error}"
+    if not said and name not in space:
+        said = f"there is no function {name}"
+    report = check(exercise, space.get(name, MISSING), seed=seed)
+    failed = [verdict for verdict in report.verdicts if not verdict.passed]
+    if not report.written:
+        said = NOT_WRITTEN
+    elif failed and not said:
+        said = report.diagnosis or f"{failed[0].case}: {failed[0].message}".rstrip(": ")
+    return exercise, report.points, " ".join(said.split())
+
+
+def cut(text: str) -> str:
+    """A sentence of a length that one reads."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+# --- telling ---------------------------------------------------------------------------
+
+
+def look(path: Path, only: Collection[str], seed: int, seconds: int) -> Row:
+    """What one file is worth."""
+    try:
+        submission = read(path, only)
+        results = tuple(examine(submission, seed=seed, seconds=seconds))
+    except SubmissionError as problem:
+        return Row(path, said=(str(problem),))
+    except Exception as error:  # one file must not stop the others
+        return Row(path, said=(f"It cannot be judged: {type(error).__name__}: {error}",))
+    return Row(path, ", ".join(submission.chapters), results, tuple(submission.broken))
+
+
+@cache
+def number(exercise: str) -> str:
+    """Its number, as syllabi have it."""
+    return submissions.numbers()[exercise]
+
+
+def text_of(row: Row) -> str:
+    """A row for the terminal."""
+    if not row.results:
+        return f"{row.path}: {' '.join(row.said)}"
+    lines = [f"{row.path}: {row.chapters}, {row.points} of {row.out_of} points"]
+    for r in row.results:
+        line = f"  {number(r.exercise)}  {r.exercise:20s} {r.points} of {r.out_of}  {r.said}"
+        lines.append(line.rstrip())
+    return "\n".join([*lines, *(f"  {said}" for said in row.said)])
+
+
+def markdown_of(row: Row, seed: int) -> str:
+    """A row as a page for whom it is about."""
+    if not row.results:
+        return f"# {row.path.name}\n\n{' '.join(row.said)}\n"
+    lines = [f"# {row.path.name}: {row.points} of {row.out_of} points", ""]
+    for r in row.results:
+        said = f": {r.said}" if r.said else ""
+        lines.append(f"- {number(r.exercise)} `{r.exercise}`, {r.points} of {r.out_of}{said}")
+    lines += [f"- {said}" for said in row.said]
+    again = "The check in the notebook says more, and can be run as often as you like."
+    return "\n".join([*lines, "", f"The random cases came from seed {seed}. {again}", ""])
+
+
+def write_table(path: Path, rows: Sequence[Row], seed: int) -> None:
+    """A row for each file and a column for each exercise, for a spreadsheet."""
+    asked = {result.exercise for row in rows for result in row.results}
+    columns = [e for chapter in chapters().values() for e in chapter if e in asked]
+    titles = [f"{number(exercise)} {exercise}" for exercise in columns]
+    # with a mark at its beginning, by which spreadsheets know the encoding
+    with path.open("w", newline="", encoding="utf-8-sig", errors="backslashreplace") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "chapter", "points", "out of", *titles, "notes", "seed"])
+        for row in rows:
+            earned = {r.exercise: r.points for r in row.results}
+            sums = [row.points, row.out_of] if row.results else ["", ""]
+            each = [earned.get(exercise, "") for exercise in columns]
+            table.writerow([row.path, row.chapters, *sums, *each, notes_of(row), seed])
+
+
+def notes_of(row: Row) -> str:
+    """All that there is to say of a file, in one cell."""
+    missing = [r.exercise for r in row.results if r.said == NOT_WRITTEN]
+    notes = [f"{NOT_WRITTEN}: {', '.join(missing)}"] if missing else []
+    notes += [f"{r.exercise}: {r.said}" for r in row.results if r.said not in ("", NOT_WRITTEN)]
+    return "; ".join([*notes, *row.said])
+
+
+def write_feedback(folder: Path, rows: Sequence[Row], seed: int) -> None:
+    """A page for each file, in folders like those that the files are in."""
+    if not rows:
+        return
+    top = Path(os.path.commonpath([row.path.absolute().parent for row in rows]))
+    for row in rows:
+        page = folder / row.path.absolute().relative_to(top).with_suffix(".md")
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(markdown_of(row, seed), "utf-8", errors="backslashreplace")
+
+
+# --- the command line ------------------------------------------------------------------
 
 
 def exercises(text: str) -> list[str]:
-    """The identifiers of exercises, separated by commas, for the command line."""
-    known = [exercise for chapter in chapters().values() for exercise in chapter]
+    """Exercises by identifier or number, separated by commas, for the command line."""
+    by_number: dict[str, list[str]] = {}
+    for exercise, numbered in submissions.numbers().items():
+        by_number.setdefault(numbered, []).append(exercise)
+    chosen: list[str] = []
     for named in text.split(","):
-        if named not in known:
-            raise argparse.ArgumentTypeError(
-                f"no exercise {named!r}; there are: {', '.join(known)}"
-            )
-    return text.split(",")
+        found = by_number.get(named) or [e for es in by_number.values() for e in es if e == named]
+        if not found:
+            known = ", ".join(f"{n} {e}" for n, es in by_number.items() for e in es)
+            raise argparse.ArgumentTypeError(f"no exercise {named!r}; there are: {known}")
+        chosen += found
+    return chosen
 
 
 def whole(text: str) -> int:
@@ -279,65 +315,57 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def notebooks(paths: Sequence[Path]) -> list[Path]:
+    """The files, and in the place of each folder the notebooks below it."""
+    found: list[Path] = []
+    for path in paths:
+        below = sorted(path.rglob("*.ipynb")) if path.is_dir() else []
+        found += [one for one in below if ".ipynb_checkpoints" not in one.parts] or [path]
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("submissions", nargs="+", type=Path, help="notebooks (.ipynb)")
+    parser.add_argument("submissions", nargs="+", type=Path, help="notebooks, or folders of them")
     parser.add_argument(
-        "--only", type=exercises, default=[], help="count these, as in rl.td0,rl.shaping"
+        "--only", type=exercises, default=[], help="count these, as in 2.4,2.6 or rl.td0,rl.shaping"
     )
     parser.add_argument("--seed", type=whole, help="of the random cases; default: a fresh one")
     parser.add_argument("--seconds", type=whole, default=60, help="for each exercise (default: 60)")
     parser.add_argument("--csv", type=Path, help="also write a table with a row for each file")
-    arguments = parser.parse_args()
-    if arguments.csv in arguments.submissions:
+    parser.add_argument("--feedback", type=Path, help="also write a page for each file, in here")
+    options = parser.parse_args()
+    paths = notebooks(options.submissions)
+    if options.csv in paths:
         parser.error("--csv names one of the submissions: it would be overwritten")
-    if arguments.csv and (arguments.csv.is_dir() or not arguments.csv.parent.is_dir()):
-        parser.error("--csv names no file in a folder that exists")
-    seed = arguments.seed or 1 + secrets.randbelow(10**6)
-    print(f"seed {seed}; a pass is feedback, no evidence: see book/instructors.md")
-    rows: list[list[Any]] = []
+    try:  # now, and not when all the work is done
+        if options.csv:
+            options.csv.open("a").close()
+        if options.feedback:
+            options.feedback.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"{error.filename} cannot be written: {error.strerror}")
+    seed = options.seed or 1 + secrets.randbelow(10**6)
+    print(f"seed {seed}; a pass is feedback, no evidence: see book/instructors.md", flush=True)
+    rows: list[Row] = []
+    interrupted = False
     try:
-        are_submissions = [
-            look(path, arguments.only, seed, arguments.seconds, rows)
-            for path in arguments.submissions
-        ]
-    finally:  # also what was looked at before an interruption
-        if arguments.csv:
-            write_table(arguments.csv, rows)
-    return 0 if all(are_submissions) else 1
-
-
-def look(path: Path, only: Collection[str], seed: int, seconds: int, rows: list[list[Any]]) -> bool:
-    """Print the points of one file and add its row; return whether it is a submission."""
-    try:
-        submission = read(path, only)
-        results = list(examine(submission, seed=seed, seconds=seconds))
-    except SubmissionError as problem:
-        print(f"\n{path}: {problem}", flush=True)
-        rows.append([path, "", "", "", problem])
-        return False
-    earned, out_of = sum(r.points for r in results), sum(r.out_of for r in results)
-    print(f"\n{path}: {submission.chapter}, {earned} of {out_of} points")
-    for result in results:
-        line = f"  {result.exercise:24s} {result.points} of {result.out_of}  {result.said}"
-        print(line.rstrip())
-    for said in submission.broken:
-        print(f"  {said}", flush=True)
-    missing = [r.exercise for r in results if r.said == NOT_WRITTEN]
-    notes = [f"{NOT_WRITTEN}: {', '.join(missing)}"] if missing else []
-    notes += [f"{r.exercise}: {r.said}" for r in results if r.said not in ("", NOT_WRITTEN)]
-    rows.append([path, submission.chapter, earned, out_of, "; ".join(notes + submission.broken)])
-    return True
-
-
-def write_table(path: Path, rows: list[list[Any]]) -> None:
-    """A row for each file, for a spreadsheet."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([["file", "chapter", "points", "out of", "notes"], *rows])
+        for path in paths:
+            rows.append(look(path, options.only, seed, options.seconds))
+            print(f"\n{text_of(rows[-1])}", flush=True)
+    except KeyboardInterrupt:
+        interrupted = True
+        print(f"\ninterrupted: {len(rows)} of {len(paths)} files were looked at")
+    if options.csv:
+        write_table(options.csv, rows, seed)
+    if options.feedback:
+        write_feedback(options.feedback, rows, seed)
+    return 130 if interrupted else 0 if all(row.results for row in rows) else 1
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--answer"]:
         answer()
     else:
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         sys.exit(main())
