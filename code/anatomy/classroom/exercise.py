@@ -52,7 +52,9 @@ class Exercise:
                 stub = Verdict("not written yet", False, "Replace `raise NotImplementedError`.")
                 return Report(self.title, (stub,), 0, self.points, passed=False, written=False)
             problem = answer.problem or what_differs(answer.value, self.expected(number, seed))
-            message = f"{problem}\n{case.hint}" if problem else ""
+            # a hint is about an answer, and misleads below an exception
+            hint = "" if answer.problem else f"\n{case.hint}"
+            message = f"{problem}{hint}" if problem else ""
             verdicts.append(Verdict(case.name, not problem, message))
             answers.append(answer)
         passed = all(verdict.passed for verdict in verdicts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from scipy import stats
 from torch import Tensor
 
 from anatomy.classroom.case import Case, Function, Inputs
@@ -13,13 +14,17 @@ from anatomy.models.bert import IGNORE, mask_tokens
 
 ROWS, COLUMNS = 1000, 100  # 1e5 draws
 VOCABULARY, MASK, CLS = 500, 3, 0
-# A right answer exceeds these once in a million: χ² with one and with two degrees of freedom.
-CRITICAL_1, CRITICAL_2 = 23.9, 27.6
+BINS = 10  # of the vocabulary, to see where random tokens come from
+RARE = 1e-6  # how often a right answer fails one of the tests
+SHARE = 0.15
 
 
 def many(generator: torch.Generator) -> Inputs:
-    """1e5 tokens behind a [CLS] each row, which must not be chosen."""
-    tokens = torch.randint(4, VOCABULARY, (ROWS, COLUMNS), generator=generator)
+    """1e5 tokens behind a [CLS] each row, which must not be chosen.
+
+    The text uses the lower half of the vocabulary, so that a token drawn from the text shows.
+    """
+    tokens = torch.randint(4, VOCABULARY // 2, (ROWS, COLUMNS), generator=generator)
     tokens[:, 0] = CLS
     seed = int(torch.randint(2**31, (1,), generator=generator))
     return Inputs(
@@ -46,6 +51,18 @@ def chi_square(counts: list[float], shares: list[float]) -> float:
     return sum((n - total * p) ** 2 / (total * p) for n, p in zip(counts, shares, strict=True))
 
 
+def likely(counts: list[float], shares: list[float]) -> bool:
+    """Whether counts may come from these shares, by Pearson's χ²."""
+    return chi_square(counts, shares) < stats.chi2.isf(RARE, len(counts) - 1)
+
+
+def spread(counts: Tensor, tries: Tensor, share: float) -> bool:
+    """Whether rows vary as much as single draws do, or less: counts (R,) of tries (R,)."""
+    counts, tries = counts[tries > 0].double(), tries[tries > 0].double()
+    found = ((counts - tries * share) ** 2 / (tries * share * (1 - share))).sum()
+    return float(found) < stats.chi2.isf(RARE, len(counts))
+
+
 def pair(found: Any) -> tuple[Tensor, Tensor]:
     if not isinstance(found, tuple) or len(found) != 2:
         raise TypeError("return two tensors: what is read, and the targets")
@@ -56,7 +73,11 @@ def statistics(function: Function, inputs: Inputs) -> dict[str, float]:
     """What is true of the 1e5 draws: 1 where it holds, 0 where it does not."""
     (tokens,) = inputs.args
     keep = inputs.kwargs["keep"]
+    seed = inputs.kwargs["generator"].initial_seed()
+    again, other = (torch.Generator().manual_seed(s) for s in (seed, seed + 1))
     read, targets = pair(function(tokens, **inputs.kwargs))
+    repeated = pair(function(tokens, **inputs.kwargs | {"generator": again}))
+    different = pair(function(tokens, **inputs.kwargs | {"generator": other}))
     chosen = targets != IGNORE
     free = int((~keep).sum())
     count = int((chosen & ~keep).sum())
@@ -65,14 +86,28 @@ def statistics(function: Function, inputs: Inputs) -> dict[str, float]:
     replaced = float(chosen.sum()) - hidden - left
     V = VOCABULARY
     shares = [0.8 + 0.1 / V, 0.1 + 0.1 / V, 0.1 - 0.2 / V]  # a random token may be any
-    fits = chosen.any() and chi_square([hidden, left, replaced], shares) < CRITICAL_2
-    rate = chi_square([count, free - count], [0.15, 0.85])
+    fits = chosen.any() and likely([hidden, left, replaced], shares)
+    strange = read[chosen & (read != MASK) & (read != tokens)]
+    bins = torch.bincount(strange.clamp(0, V - 1) * BINS // V, minlength=BINS).tolist()
+    hidden_here = (chosen & (read == MASK)).sum(1)
+    single = spread((chosen & ~keep).sum(1), (~keep).sum(1), SHARE)
+    single = single and spread(hidden_here, chosen.sum(1), shares[0])
     return {
-        "15 % of the tokens are chosen (χ²)": float(rate < CRITICAL_1),
+        "15 % of the tokens are chosen (χ²)": float(
+            likely([count, free - count], [SHARE, 1 - SHARE])
+        ),
         "of the chosen 80 / 10 / 10 % (χ²)": float(fits),
         "some are hidden": float(hidden > 0),
         "some are left as they are": float(left > 0.02 * count),
         "some are replaced": float(replaced > 0.02 * count),
+        "random tokens are from the whole vocabulary (χ²)": float(
+            len(strange) > 0 and likely(bins, [1 / BINS] * BINS)
+        ),
+        "every token has draws of its own (χ²)": float(single),
+        "the same generator state, the same draws": float(
+            torch.equal(read, repeated[0]) and torch.equal(targets, repeated[1])
+        ),
+        "another state, other draws": float(not torch.equal(targets, different[1])),
         "targets are the true tokens": float(torch.equal(targets[chosen], tokens[chosen])),
         "tokens not chosen stay": float(torch.equal(read[~chosen], tokens[~chosen])),
         "[CLS] is never chosen": float(not (chosen & keep).any()),
@@ -92,8 +127,11 @@ def variant(
     all_targets: bool = False,
     read_targets: bool = False,
     keeps: bool = True,
+    rows: bool = False,
+    from_text: bool = False,
+    deaf: bool = False,
 ) -> Function:
-    """A wrong masking: other shares, other targets, or special tokens not kept."""
+    """A wrong masking: other shares, targets or draws, or special tokens not kept."""
 
     def function(
         tokens: Tensor,
@@ -103,11 +141,14 @@ def variant(
         generator: torch.Generator,
         keep: Tensor,
     ) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(0) if deaf else generator
         draw = torch.rand(2, *tokens.shape, generator=generator)
+        draw = draw[:, :, :1].expand_as(draw) if rows else draw
         chosen = draw[0] < share
         if keeps:
             chosen = chosen & ~keep
         other = torch.randint(vocabulary, tokens.shape, generator=generator)
+        other = tokens.roll(1, dims=1) if from_text else other
         read = torch.where(chosen & (draw[1] < hide), mask_token, tokens)
         read = torch.where(chosen & (draw[1] >= 1 - replace), other, read)
         known = read if read_targets else tokens
@@ -134,6 +175,10 @@ HIDING = Exercise(
                     "some are hidden",
                     "some are left as they are",
                     "some are replaced",
+                    "random tokens are from the whole vocabulary (χ²)",
+                    "every token has draws of its own (χ²)",
+                    "the same generator state, the same draws",
+                    "another state, other draws",
                     "targets are the true tokens",
                     "tokens not chosen stay",
                     "[CLS] is never chosen",
@@ -182,6 +227,20 @@ HIDING = Exercise(
         WrongAnswer(
             "You do not look at `keep`: [CLS] is hidden too.",
             variant(keeps=False),
+        ),
+        WrongAnswer(
+            "You draw once for a row. Then whole sentences are hidden, and nothing is left from "
+            "which to guess.",
+            variant(rows=True),
+        ),
+        WrongAnswer(
+            "Your random tokens come from the text. Draw them from the whole vocabulary.",
+            variant(from_text=True),
+        ),
+        WrongAnswer(
+            "You do not use the generator that you are given: every text would be hidden in the "
+            "same places.",
+            variant(deaf=True),
         ),
     ),
 )

@@ -42,6 +42,8 @@ def wrong_td0(
         table = before if mistake == "old table" else values
         here, following = states[t], states[t + 1]
         ended = t == last and mistake != "end counts"
+        if mistake == "end is a place":
+            ended = following == len(values) - 1
         target = td_target(rewards[t], table[following], ended, gamma=discount)
         if mistake == "replaced":
             values[here] = target
@@ -116,6 +118,15 @@ TD0 = Exercise(
             expected=np.array([1.7, 1.63, 4.0, 9.0]),
         ),
         Case(
+            "an end in place 0, on the way through the last row",
+            given_episode(
+                [50.0, 1.0, 2.0], [1, 2, 1, 0], [1.0, 2.0, 3.0], step_size=0.5, gamma=0.5
+            ),
+            "The episode ends with its last step, wherever that leads: the target there is 3. The "
+            "step into place 2 ends nothing.",
+            expected=np.array([50.0, 2.25, 2.375]),
+        ),
+        Case(
             "twelve random steps", random_episode, "Compare step by step with r + γ V(s') − V(s)."
         ),
     ),
@@ -136,6 +147,11 @@ TD0 = Exercise(
             "backwards",
             "You went through the episode from its end. That is a good idea, and another "
             "algorithm: TD(0) cannot know the end while it walks.",
+        ),
+        mistaken(
+            "end is a place",
+            "You take the last row of the table for the end. An episode ends with its last step, "
+            "wherever that leads.",
         ),
         WrongAnswer(
             "Your targets are returns: that is Monte Carlo. TD(0) asks the next state's value.",

@@ -22,6 +22,7 @@ from anatomy.envs.gridworld import Gridworld
 from anatomy.envs.mdp import MDP, Array, random_mdp, random_walk
 
 GAMMA = 0.95
+ALIKE = 0.99  # correlation from which two rewards are one wish
 GAP = 1e-9  # how much worse, relative to the values, every other action must be
 
 
@@ -61,11 +62,11 @@ def places_unexplained(mdp: MDP, reward: Array, expert: Array, gamma: float) -> 
 
 
 def differ(mdp: MDP, first: Array, second: Array) -> bool:
-    """Whether the second is something else than a · first + b, or the first a · second + b."""
+    """Whether neither is nearly a multiple of the other plus a constant: |correlation| < 0.99."""
     one, other = (reward[~mdp.terminal].ravel() for reward in (first, second))
     one, other = one - one.mean(), other - other.mean()
     sizes = np.linalg.norm(one) * np.linalg.norm(other)
-    return bool(sizes > 0 and abs(one @ other) < (1 - 1e-9) * sizes)
+    return bool(sizes > 0 and abs(one @ other) < ALIKE * sizes)
 
 
 def solved(function: Function, inputs: Inputs) -> Any:
@@ -186,8 +187,8 @@ DEGENERACY = Exercise(
             from_deviations(lambda off, open_: (open_, -open_)),
         ),
         WrongAnswer(
-            "Your second reward is the first again, or a multiple of it. That is the same wish in "
-            "another currency; find one that is really different.",
+            "Your second reward is the first again, a multiple of it, or nearly so. That is the same "
+            "wish in another currency; find one that is really different.",
             from_deviations(lambda off, open_: (-off, -2 * off)),
         ),
         WrongAnswer(

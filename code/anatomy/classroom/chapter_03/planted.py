@@ -50,8 +50,12 @@ def tally(results: list[tuple[int, int, int, int]]) -> Draw:
 
 
 def planted(generator: torch.Generator) -> tuple[Tensor, Inputs]:
-    """Planted rewards, and comparisons of things that are near each other in rank."""
-    rewards = torch.randn(ITEMS, generator=generator).sort().values * 1.5
+    """Planted rewards, and comparisons of things that are near each other in rank.
+
+    Neighbours are so near that each beats the other now and then: where one never lost, its
+    reward would have no finite estimate.
+    """
+    rewards = (0.1 + 0.8 * torch.rand(ITEMS, generator=generator)).cumsum(0)
     gap = torch.randint(1, NEAR + 1, (COMPARISONS,), generator=generator)
     low = (torch.rand(COMPARISONS, generator=generator) * (ITEMS - gap)).long()
     swap = torch.rand(COMPARISONS, generator=generator) < 0.5

@@ -53,6 +53,12 @@ def normal(differences: Array) -> int:
     return 1 if mean - half > 0 else -1 if mean + half < 0 else 0
 
 
+def as_if_five(differences: Array) -> int:
+    """Judges by the t interval of five seeds, however many there are."""
+    mean, half = differences.mean(), 2.776 * differences.std(ddof=1) / np.sqrt(len(differences))
+    return 1 if mean - half > 0 else -1 if mean + half < 0 else 0
+
+
 def too_wide(differences: Array) -> int:
     """Judges by the spread of the seeds instead of the standard error of their mean."""
     mean, spread = differences.mean(), differences.std(ddof=1)
@@ -113,18 +119,18 @@ def planted(
     return draw
 
 
-def at_the_edge(*, replay: float, target: float, together: float) -> Draw:
-    """Five seeds whose three effects are as many standard errors away from 0 as given."""
+def at_the_edge(*, replay: float, target: float, together: float, n: int = 5) -> Draw:
+    """n seeds whose three effects are as many standard errors away from 0 as given."""
 
     def draw(generator: torch.Generator) -> Inputs:
         rng = numpy_generator(generator)
 
         def seeds(errors: float) -> Array:
-            values = rng.normal(size=5)
-            return (values - values.mean()) / values.std(ddof=1) + errors / np.sqrt(5)
+            values = rng.normal(size=n)
+            return (values - values.mean()) / values.std(ddof=1) + errors / np.sqrt(n)
 
         a, b, c = 10 * seeds(replay), 10 * seeds(target), 5 * seeds(together)
-        easy = 200 + 30 * rng.normal(size=5)
+        easy = 200 + 30 * rng.normal(size=n)
         return Inputs((easy + a + b + c, easy + a - b - c, easy - a + b - c, easy - a - b + c), {})
 
     return draw
@@ -205,6 +211,14 @@ CLAIMS = Exercise(
             expected={"replay": 1, "target": -1, "together": 1},
             observe=numbers,
         ),
+        Case(
+            "ten seeds, 2.5 standard errors from 0",
+            at_the_edge(replay=2.5, target=-2.5, together=2.5, n=10),
+            "With ten seeds the 95 % interval reaches 2.26 standard errors to each side, so none "
+            "of the three holds 0.",
+            expected={"replay": 1, "target": -1, "together": 1},
+            observe=numbers,
+        ),
     ),
     wrong_answers=(
         WrongAnswer(
@@ -231,6 +245,11 @@ CLAIMS = Exercise(
             "You took about two standard errors to each side. That is right for many seeds; for "
             "five the t interval reaches 2.78 of them. `plots.t_interval` knows the number.",
             by_difference(normal),
+        ),
+        WrongAnswer(
+            "You took 2.78 standard errors to each side, whatever the number of seeds. That is "
+            "right for five; for ten it is 2.26.",
+            by_difference(as_if_five),
         ),
         WrongAnswer(
             "You did not divide by √n: that is the spread of the seeds, not that of their mean.",

@@ -33,8 +33,9 @@ def random_bandit(generator: torch.Generator) -> Inputs:
 
 
 def random_pulls(generator: torch.Generator) -> Inputs:
-    logits = torch.randn(3, generator=generator)
-    actions = torch.randint(3, (20,), generator=generator)
+    """Twenty pulls of a bandit with four arms."""
+    logits = torch.randn(4, generator=generator)
+    actions = torch.randint(4, (20,), generator=generator)
     return Inputs((logits, actions, torch.randn(20, generator=generator)), {})
 
 
@@ -128,7 +129,7 @@ SCORE = Exercise(
             "A reward of 0 gives no push at all. A negative one pushes the arm away.",
             expected=[[-1.0, -1.0, 2.0], [0.0, 0.0, 0.0], [1.0, 1.0, -2.0]],
         ),
-        Case("twenty random pulls", random_pulls, "One row for each pull: (N, A)."),
+        Case("twenty random pulls of four arms", random_pulls, "One row for each pull: (N, A)."),
         Case(
             "its expectation is the exact gradient, π = (½, ¼, ¼)",
             given(QUARTERS, [4.0, 8.0, 0.0]),

@@ -195,6 +195,11 @@ def right_exponent(T: int, t: int) -> int:
     return T - t - 1
 
 
+def random_step(generator: torch.Generator) -> Inputs:
+    T = int(torch.randint(20, 100, (1,), generator=generator))
+    return Inputs((T, int(torch.randint(1, T, (1,), generator=generator))), {})
+
+
 EXPONENT = Exercise(
     id="ppo.exponent",
     title="Which exponent?",
@@ -211,6 +216,7 @@ EXPONENT = Exercise(
         Case("T = 5, t = 1", given(5, 1), "Count the steps from t to T − 1.", expected=3),
         Case("T = 128, t = 0", given(128, 0), "Count the steps from t to T − 1.", expected=127),
         Case("T = 12, t = 7", given(12, 7), "Count the steps from t to T − 1.", expected=4),
+        Case("some T and t", random_step, "Count the steps from t to T − 1."),
     ),
     wrong_answers=(
         WrongAnswer(

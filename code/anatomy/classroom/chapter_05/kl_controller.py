@@ -129,6 +129,18 @@ KL_CONTROLLER = Exercise(
             expected=2000.0,
         ),
         Case(
+            "a tiny coefficient",
+            given(1e-4, 0.02, target=0.01),
+            "Nothing limits the coefficient, at neither end.",
+            expected=2e-4,
+        ),
+        Case(
+            "a huge one",
+            given(1e6, 0.02, target=0.01),
+            "Nothing limits the coefficient, at neither end.",
+            expected=2e6,
+        ),
+        Case(
             "KL exactly target/1.5",
             given(1.0, 2.0, target=3.0),
             "The paper's rule says less than target/1.5.",
@@ -183,6 +195,10 @@ KL_CONTROLLER = Exercise(
         WrongAnswer(
             "Between the thresholds you return nothing: return kl_coef unchanged.",
             without_a_middle,
+        ),
+        WrongAnswer(
+            "You keep the coefficient within limits; the rule has none.",
+            lambda kl_coef, kl, *, target: min(max(rule(kl_coef, kl, target=target), 1e-3), 1e4),
         ),
         WrongAnswer(
             "Your coefficient can only grow: halve it when the KL is too small.", doubling_only

@@ -31,7 +31,7 @@ _HEADING = re.compile(r"^##\s+(.+?)\s*$", re.MULTILINE)
 _DECIMAL = re.compile(r"-?\d*\.\d+(?:e-?\d+)?|-?\d+,\d{1,2}(?!\d)|-?\d+e-\d+")
 _SHARE = re.compile(r"(?<![\d.,])\d+(?= ?(?:%|per ?cent))")
 CONFIDENCE = "95"  # the one percentage that no measurement need hold
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"[^\W\d_]{3,}")  # what is shorter says little
 
 MADE_UP: Measured = {
     "gold score": {"mean": 0.614, "low": 0.583, "high": 0.645},
@@ -66,7 +66,7 @@ def fields(card: str) -> list[Verdict]:
         if name not in found:
             message = f"There is no line `## {name}`."
         elif words < WORDS:
-            message = f"{words} different words; say at least {WORDS}."
+            message = f"{words} different words of three letters or more; say at least {WORDS}."
         verdicts.append(Verdict(f"the field {name}", not message, message))
     return verdicts
 

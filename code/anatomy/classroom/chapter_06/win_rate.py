@@ -58,14 +58,18 @@ def synthetic_raters(generator: torch.Generator) -> Inputs:
 
 
 def coverage(function: Function, inputs: Inputs) -> float:
-    """Whether nearly all intervals hold the true rate, ½: a right answer's 94 % may be 88 here."""
+    """Whether nearly all intervals hold the true rate, ½.
+
+    A right answer's do in 94.5 % of the evaluations, which is below 86 % of 200 less than once
+    in 100,000; answers taken for independent do in 70 %.
+    """
     covered = 0
     for mine, theirs in zip(*inputs.args, strict=True):
         found = function(mine, theirs)
         if not isinstance(found, dict) or not {"low", "high"} <= found.keys():
             raise TypeError('return a dict {"rate": …, "low": …, "high": …}')
         covered += found["low"] <= 0.5 <= found["high"]
-    return float(covered > 0.88 * len(inputs.args[0]))
+    return float(covered > 0.86 * len(inputs.args[0]))
 
 
 def random_scores(generator: torch.Generator) -> Inputs:
