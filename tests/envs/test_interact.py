@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from anatomy.algorithms.ppo import PPOConfig, judge
 from anatomy.envs import Actors, evaluate_policy, make_envs
+from anatomy.envs.episodes import play_episodes
+from anatomy.envs.interact import require_match
 from anatomy.models.actor_critic import ActorCritic, CategoricalActorCritic, GaussianActorCritic
 from anatomy.rollout import Rollout
 from anatomy.runtime import initial_weights, make_generator
@@ -284,6 +286,22 @@ def test_another_autoreset_mode_is_refused():
     )
     with pytest.raises(ValueError, match="need autoreset mode NEXT_STEP, the environment uses"):
         Actors(env, seed=0)
+    with pytest.raises(ValueError, match="need autoreset mode NEXT_STEP, the environment uses"):
+        play_episodes(CategoricalActorCritic(4, 2), env, make_generator(0))
+
+
+@pytest.mark.parametrize(
+    ("space", "policy"),
+    [
+        (spaces.Discrete(2, start=1), CategoricalActorCritic(4, 2)),
+        (spaces.MultiDiscrete([3, 2]), GaussianActorCritic(4, 2)),
+    ],
+)
+def test_actions_that_the_policy_cannot_mean_are_refused(space, policy):
+    env = make_envs("CartPole-v1", 2)
+    env.single_action_space = space
+    with pytest.raises(ValueError, match="does not give"):
+        require_match(policy, env)
 
 
 def test_actors_of_an_unknown_environment():

@@ -197,3 +197,12 @@ def test_labels_stand_at_the_ends_of_lines_on_log_axes_too() -> None:
     assert (label.xref, label.x) == ("paper", 1)
     assert label.y == pytest.approx(3)
     assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", "log")
+
+
+def test_a_colour_that_is_none_and_a_curve_without_a_number_are_named() -> None:
+    two = {"a": ([0, 1], [[1.0, 2.0], [2.0, 3.0]])}
+    for colour in ("red", "#abc", "rgb(1, 2, 3)"):
+        with pytest.raises(ValueError, match="is no colour: write #rrggbb"):
+            plots.learning_curves(two, x_title="x", y_title="y", colours={"a": colour})
+    with pytest.raises(ValueError, match="'a' has no number to draw"):
+        plots.learning_curves({"a": ([0, 1], [[np.nan, np.nan]])}, x_title="x", y_title="y")

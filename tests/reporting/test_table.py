@@ -21,6 +21,11 @@ def test_text_and_markdown_of_a_small_table() -> None:
     ]
 
 
+def test_a_thousand_is_written_alike_from_both_sides() -> None:
+    shown = table([{"n": value} for value in (999.4, 999.7, 1000.2)])
+    assert repr(shown).split()[1:] == ["999", "1,000", "1,000"]
+
+
 def test_a_bar_in_a_cell_does_not_split_it() -> None:
     assert "π(a\\|s)" in table([{"what": "π(a|s)"}])._repr_mimebundle_()["text/markdown"]
 

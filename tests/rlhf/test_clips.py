@@ -92,6 +92,9 @@ def test_a_planted_reward_is_learned_up_to_zero_and_unit() -> None:
     ensemble = RewardEnsemble((1.0, 1.0, 1.0), choices=2, hidden=32)
     optimizer = torch.optim.AdamW(ensemble.parameters(), lr=3e-3)
     comparisons = Comparisons(first, second, said)
+    nothing = Comparisons(first[:0], second[:0], said[:0])
+    with pytest.raises(ValueError, match="no comparison to learn from"):
+        fit(ensemble, optimizer, nothing, steps=1, generator=generator)
     before = fit(ensemble, optimizer, comparisons, steps=1, generator=generator)
     after = fit(ensemble, optimizer, comparisons, steps=200, generator=generator)
     assert after < 0.5 * before

@@ -75,6 +75,11 @@ def test_a_half_written_download_says_so(tmp_path):
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(PublishedDataError, match="half written"):
         load_comparisons(tmp_path)
+    whole = write(tmp_path, [json.dumps({**ONE, "n": i}) for i in range(500)]).read_bytes()
+    for place in range(10, len(whole), 7):  # whichever byte is not what it was
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with pytest.raises(PublishedDataError):
+            load_comparisons(tmp_path)
     file.write_bytes(b"plain text")
     with pytest.raises(PublishedDataError, match="damaged"):
         load_comparisons(tmp_path)

@@ -140,14 +140,16 @@ class Replay:
                     for name, tensor in new.tensors().items()
                 }
             )
-        places = (self._next + torch.arange(len(new))) % self.capacity
-        for name, tensor in new.tensors().items():
+        for name, tensor in new.tensors().items():  # all of them, before one is written
             ring = getattr(self._ring, name)
             if tensor.shape[1:] != ring.shape[1:]:
                 raise ValueError(
                     f"{name} of a step must be {tuple(ring.shape[1:])} as the ones before, "
                     f"got {tuple(tensor.shape[1:])}"
                 )
+        places = (self._next + torch.arange(len(new))) % self.capacity
+        for name, tensor in new.tensors().items():
+            ring = getattr(self._ring, name)
             ring[places.to(ring.device)] = tensor.to(ring.dtype)
         self._next = (self._next + len(new)) % self.capacity
         self._size = min(self._size + len(new), self.capacity)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from anatomy.envs.interact import require_match, within_bounds
+from anatomy.envs.interact import require_match, require_next_step, within_bounds
 from anatomy.models.actor_critic import ActorCritic
 from anatomy.rollout import Rollout
 
@@ -25,9 +25,11 @@ def play_episodes(
     One episode each, because a window of fixed length would hold more short ones.
     `mask` is True up to an episode's last step and False behind it. `seed` makes the
     first states repeatable; without it the environments go on drawing. Raises
-    ValueError when an episode goes on for more than `most` steps.
+    ValueError when an episode goes on for more than `most` steps, or when copies are
+    reset before their last observation was seen.
     """
     require_match(policy, envs)
+    require_next_step(envs)
     device = next(policy.parameters()).device
     seen_now, _ = envs.reset(seed=seed)
     alive = np.ones(envs.num_envs, dtype=bool)

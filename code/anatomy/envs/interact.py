@@ -50,14 +50,32 @@ def require_match(policy: ActorCritic, envs: VectorEnv) -> None:
             f"this policy reads vectors of {policy.observation_size} numbers"
         )
     if isinstance(space, gymnasium.spaces.Discrete):
-        fits = isinstance(policy, CategoricalActorCritic) and policy.actions == space.n
+        fits = (
+            isinstance(policy, CategoricalActorCritic)
+            and policy.actions == space.n
+            and space.start == 0  # its actions are 0 … n − 1
+        )
     else:
-        fits = isinstance(policy, GaussianActorCritic) and space.shape == (policy.action_size,)
+        fits = (
+            isinstance(policy, GaussianActorCritic)
+            and isinstance(space, gymnasium.spaces.Box)
+            and space.shape == (policy.action_size,)
+        )
     if not fits:
         raise ValueError(
             f"the environment takes actions {space}, which a {type(policy).__name__} "
             f"with {policy.noise_size} outputs does not give"
         )
+
+
+def require_next_step(envs: VectorEnv) -> None:
+    """Raise ValueError unless an ended copy shows its last observation before it is reset.
+
+    The value of that observation is the future of an episode that was cut.
+    """
+    mode = envs.metadata.get("autoreset_mode")
+    if mode not in (None, AutoresetMode.NEXT_STEP):
+        raise ValueError(f"actors need autoreset mode NEXT_STEP, the environment uses {mode}")
 
 
 def within_bounds(action: np.ndarray, envs: VectorEnv) -> np.ndarray:
@@ -85,11 +103,7 @@ class Actors:
         self, env: str | VectorEnv, count: int = 32, *, seed: int, reward_scale: float = 1.0
     ) -> None:
         self.envs = make_envs(env, count) if isinstance(env, str) else env
-        mode = self.envs.metadata.get("autoreset_mode")
-        if mode not in (None, AutoresetMode.NEXT_STEP):
-            raise ValueError(
-                f"these actors need autoreset mode NEXT_STEP, the environment uses {mode}"
-            )
+        require_next_step(self.envs)
         self.count = self.envs.num_envs
         self.reward_scale = reward_scale
         self.episode_returns: list[float] = []

@@ -157,9 +157,10 @@ class BytePairTokenizer:
     def encode(self, text: str) -> list[int]:
         """Any text as tokens; half a surrogate pair, which is no text, raises ValueError."""
         try:
-            return [token for piece in cut(text) for token in self._encode_piece(piece)]
+            text.encode()  # the whole of it, so that the place in the message is that in the text
         except UnicodeEncodeError as error:
             raise ValueError(f"the text holds half a character at {error.start}") from None
+        return [token for piece in cut(text) for token in self._encode_piece(piece)]
 
     def _merge_piece(self, piece: str) -> tuple[int, ...]:
         """Apply the earliest-learned merge that is possible, until none is."""

@@ -8,6 +8,7 @@ background.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import plotly.graph_objects as go
@@ -72,6 +73,9 @@ def colour_of(name: str, index: int, colours: Mapping[str, str] | None = None) -
     if asked in COLOURS:
         return COLOURS[asked]
     if colours and name in colours:
+        if not re.fullmatch("#[0-9a-fA-F]{6}", asked):
+            known = ", ".join(COLOURS)
+            raise ValueError(f"{asked!r} is no colour: write #rrggbb, or one of {known}")
         return asked
     return CATEGORIES[index % len(CATEGORIES)]
 

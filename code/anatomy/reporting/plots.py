@@ -150,6 +150,8 @@ def learning_curves(
                 f"{name!r}: ys must be (seeds, {steps.shape[0]}) for x of shape {steps.shape}, "
                 f"and is {values.shape}"
             )
+        if not np.isfinite(values).any():
+            raise ValueError(f"{name!r} has no number to draw: all of its values are NaN")
         colour = colour_of(name, index, colours)
         mean, low, high = t_interval(values, level)
         if values.shape[0] > 1:

@@ -55,5 +55,5 @@ def table(rows: Sequence[Mapping[str, object]]) -> Table:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+        return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"  # 999.7 is 1,000
     return str(value)

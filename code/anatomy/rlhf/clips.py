@@ -177,6 +177,8 @@ def fit(
     drawn with replacement, so that members differ where there are few answers.
     """
     count, total = len(comparisons), 0.0
+    if not count:
+        raise ValueError("there is no comparison to learn from: ask for answers first")
     size = min(batch_size, count)
     own = torch.randint(count, (ensemble.members, count), generator=generator)
     for _ in range(steps):

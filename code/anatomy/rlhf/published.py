@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile
@@ -60,7 +61,7 @@ def read_comparisons(path: Path) -> Iterator[Comparison]:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):  # noqa: B007 (the messages name it)
                 yield split_pair(json.loads(line))
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise PublishedDataError(
             f"{path} is damaged or half written after line {number} ({error}): fetch it again"
         ) from None

@@ -187,8 +187,8 @@ DEGENERACY = Exercise(
             from_deviations(lambda off, open_: (open_, -open_)),
         ),
         WrongAnswer(
-            "Your second reward is the first again, a multiple of it, or nearly so. That is the same "
-            "wish in another currency; find one that is really different.",
+            "Your second reward is the first again, a multiple of it, or nearly so. That is the "
+            "same wish in another currency; find one that is really different.",
             from_deviations(lambda off, open_: (-off, -2 * off)),
         ),
         WrongAnswer(
