@@ -295,8 +295,8 @@ def test_bad_input_gets_one_sentence():
         replay.add(moves(1, observation=2))
     full = Replay(1)
     full.add(moves(1))
-    with pytest.raises(ValueError, match="next_observations of a step must be"):
-        full.add(moves(1, first=9.0, next_observations=torch.zeros(1, 2)))
+    with pytest.raises(ValueError, match="actions of a step must be"):
+        full.add(moves(1, first=9.0, actions=torch.zeros(1, 2)))
     assert full.sample(1, make_generator(0)).observations.item() == 0.0  # nothing was overwritten
     with pytest.raises(TypeError, match="bool"):
         moves(2, terminated=torch.zeros(2))
