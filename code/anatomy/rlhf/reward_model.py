@@ -42,8 +42,8 @@ class RewardModel(nn.Module):
         r = w·h_T + b + Σ_t g(h_t) · max(log p(y_t | x, y_<t), −8)
 
     the model also hears how likely it finds each word itself, weighted by a gate g that
-    it learns. That is our crutch for a model 100,000 times smaller than theirs, which
-    otherwise cannot tell a fact from an error about things that it was not trained on.
+    it learns. That is our crutch for a model seven thousand times smaller than theirs (6B),
+    which otherwise cannot tell a fact from an error about things that it was not trained on.
     """
 
     def __init__(self, policy: GPT, *, surprise: bool, pad_token: int = PAD) -> None:
