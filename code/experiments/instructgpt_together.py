@@ -17,9 +17,8 @@ import torch
 
 from anatomy.rlhf.reinforcement import PPO
 from instructgpt import recipe_of
-from instructgpt_names import with_more_names
-from instructgpt_practice import measure_world, of_world
-from instructgpt_summary import over_seeds
+from instructgpt_names import summary, with_more_names
+from instructgpt_practice import measure_world
 from multiseed import SEEDS, arguments, run_all, write
 
 NAME = "instructgpt_together"
@@ -45,15 +44,14 @@ def together(recipe: PPO) -> PPO:
 def measure_run(run: Run) -> dict[str, Any]:
     """Train the chain of a seed; ask what is practised and what is tested."""
     torch.set_num_threads(1)
-    return measure_world(run.recipe, samples=run.samples)
+    return measure_world(run.recipe, samples=run.samples, plain=True)
 
 
 def main() -> None:
     options = arguments(__doc__.splitlines()[0], seeds=FINAL, steps=False, only=False)
     runs = [Run(together(recipe_of(seed))) for seed in options.seeds]
     results = run_all(NAME, measure_run, runs, workers=options.workers)
-    summary = of_world(results) | {"cpu seconds": over_seeds([r["cpu seconds"] for r in results])}
-    write(NAME, summary, config=runs[0].recipe, finished=results, options=options)
+    write(NAME, summary(results), config=runs[0].recipe, finished=results, options=options)
 
 
 if __name__ == "__main__":
