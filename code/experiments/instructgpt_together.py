@@ -3,7 +3,8 @@
 The world is that of `instructgpt_names`. The SFT model learns from four times as many
 demonstrations beside web text, in batches of twice the size; labellers compare half as many
 prompts more, and also write the faults that a policy had found; PPO runs a third longer. Chosen
-in `World(1)` and `World(2)`, with a seed each.
+in `World(1)` and `World(2)`, with a seed each. `instructgpt_together_first` is the result of a
+first run of the same seeds, on another processor and without plain PPO.
 
     python code/experiments/instructgpt_together.py
 """
