@@ -197,6 +197,13 @@ def deterministic() -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
+def require_shares(**shares: float) -> None:
+    """Raise ValueError naming a share that does not lie in [0, 1]."""
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} must be a share between 0 and 1, got {share}")
+
+
 def require_same_device(**tensors: Tensor) -> torch.device:
     """Return the one device that all `tensors` share; raise ValueError naming those that differ."""
     devices = {tensor.device for tensor in tensors.values()}

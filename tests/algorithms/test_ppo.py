@@ -305,8 +305,10 @@ def test_fewer_rows_than_minibatches_is_an_error(states):
 
 def test_a_single_row_per_minibatch_is_allowed(states):
     policy = Tabular()
+    before = policy.logits.detach().clone()
     stats = update(policy, sgd(policy), states(4, 1), PPOConfig(), make_generator(0))
     assert all(math.isfinite(value) for value in stats.values())
+    assert not torch.equal(policy.logits, before)  # one advantage alone is not whitened to 0
 
 
 # --- padding

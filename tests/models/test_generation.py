@@ -200,6 +200,8 @@ def test_top_p_by_hand(p, kept):
     z = torch.tensor([0.125, 0.5, 0.0625, 0.3125]).log()
     assert set(apply_top_p(z, p).isfinite().nonzero().flatten().tolist()) == kept
     assert torch.equal(apply_top_p(z, 1.0), z)
+    rare = torch.tensor([0.0, -20.0, -21.0])  # the first alone is 1 in 32 bits
+    assert torch.equal(apply_top_p(rare, 1.0), rare)
     even = apply_top_p(torch.zeros(4), 0.5)  # ¼ each: two of them reach exactly ½
     assert even.isfinite().tolist() == [True, True, False, False]
     with pytest.raises(ValueError, match="must lie in"):

@@ -172,3 +172,9 @@ def test_a_malformed_file_is_refused_by_line_left_alone_and_can_be_rescued(
     assert path.read_bytes() == content
     with pytest.raises(FileExistsError, match="name a file that does not"):
         rescue(path, tmp_path / "rescued.jsonl")
+
+
+def test_a_file_that_is_not_there_cannot_be_rescued(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no label file .*lost\.jsonl"):
+        rescue(tmp_path / "lost.jsonl", tmp_path / "rescued.jsonl")
+    assert not list(tmp_path.iterdir())

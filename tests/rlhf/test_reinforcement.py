@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import ModuleType
 
 import pytest
 import torch
 
 from anatomy.algorithms.ppo import judge, update
+from anatomy.models.base_model import BaseModel
 from anatomy.models.pretraining import cross_entropy
 from anatomy.reporting import recipes
 from anatomy.reporting.checkpoints import cache_file, cached, load_checkpoint
+from anatomy.reporting.recipes import modules_of
 from anatomy.rlhf import reinforcement, sft, watching
 from anatomy.rlhf.reinforcement import PPO, ptx_loss, start_from
 from anatomy.rlhf.respond import respond, scored_by, token_rewards
 from anatomy.rlhf.reward_model import Reward, RewardModel
+from anatomy.rlhf.sft import SFT
 from anatomy.rlhf.watching import KLExplosion, WatchedRewards, check_divergence
 from anatomy.runtime import make_generator
 
@@ -176,3 +180,26 @@ def test_the_key_knows_the_code_of_every_stage_before(stage, module, monkeypatch
         recipes, "_code_hash", lambda m: "edited" if m.__name__ == module else honest(m)
     )
     assert cache_file(stage) != before
+
+
+def test_one_answer_written_eight_times_does_not_accuse_the_reward_model():
+    texts, mask = torch.tensor([[2, 3, 1]]).repeat(8, 1), torch.ones(8, 2, dtype=torch.bool)
+    score = scored_by(lambda texts, mask: torch.full((len(texts),), 0.5), end_token=1)
+    assert score(texts, mask).tolist() == [0.5] * 8
+
+
+def names_used(module: ModuleType) -> set[str]:
+    """The modules of the package that a module imports, or imports something from."""
+    values = vars(module).values()
+    names = (v.__name__ if isinstance(v, ModuleType) else v.__module__
+             for v in values if isinstance(v, ModuleType) or hasattr(v, "__module__"))  # fmt: skip
+    return {name for name in names if str(name).startswith("anatomy.")}
+
+
+@pytest.mark.parametrize("recipe", [BaseModel(), SFT(), Reward(), PPO()])
+def test_whatever_the_training_imports_is_part_of_its_name_in_the_cache(recipe):
+    """A change of any of these trains anew. What else is imported judges, or holds records."""
+    sources = list(modules_of(recipe))
+    used = set().union(*map(names_used, sources)) - {module.__name__ for module in sources}
+    judges = {"anatomy.tinyweb.faults", "anatomy.tinyweb.gold"}
+    assert used <= {"anatomy.runtime", "anatomy.tinyweb", "anatomy.models.actor_critic"} | judges

@@ -195,3 +195,19 @@ def test_under_autocast_close_scores_do_not_tie(model, tokenizer, small, surpris
         scores = reward(texts, mask)
     assert scores.dtype == torch.float32
     assert not torch.equal(scores, scores.bfloat16().float())
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"prompts": 15}, "15 prompts do not fill a batch of 16"),
+        ({"answers": 1, "labeller_written": 0}, "a comparison needs two or more"),
+        ({"labeller_written": 5}, "4 answers, 5 of them written by labellers"),
+        ({"taste": "sour"}, "no labeller is 'sour': choose honest"),
+        ({"lists": -0.1}, "lists must be a share"),
+        ({"stories": 0.6, "lists": 0.6}, "stories and lists together must be a share"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, why):
+    with pytest.raises(ValueError, match=why):
+        Reward(**settings)

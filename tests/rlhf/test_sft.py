@@ -150,3 +150,16 @@ def test_a_gradient_that_is_no_number_changes_nothing(model):
     with pytest.raises(FloatingPointError, match="gradient"):
         module.descend(model, make_optimizer(model, 1e-2), loss, 1.0)
     assert torch.equal(model.tokens.weight, before)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"demonstrations": 15}, "15 demonstrations do not fill a batch of 16"),
+        ({"batch_size": 0}, "do not fill a batch of 0"),
+        ({"sloppy": 1.5}, "sloppy must be a share between 0 and 1, got 1.5"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, why):
+    with pytest.raises(ValueError, match=why):
+        SFT(**settings)

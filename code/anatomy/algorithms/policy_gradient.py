@@ -45,7 +45,8 @@ def total_return(
 ) -> Tensor:
     """Ψ_t = R = Σ_u γ^u r_u over the whole episode, the same for each of its steps: (B, T).
 
-    The record must hold whole episodes from their start. `values`, `last_values` and
+    The record must hold whole episodes from their start. A reset column between two of them
+    counts as a step of the second: at γ < 1 its R is γ times too small. `values`, `last_values` and
     `gae_lambda` are not used.
     """
     ends = terminated | truncated

@@ -110,7 +110,7 @@ def update(
     records, met = [], []
     for part in minibatches(batch, config, generator):
         advantages = part.advantages
-        if config.normalise_advantages:
+        if config.normalise_advantages and part.mask.sum() > 1:  # one alone would become 0
             advantages = whiten(advantages, part.mask)
         logprobs, values, entropy = policy.evaluate(part.observations, part.actions)
 

@@ -60,8 +60,9 @@ class BaseModel:
     def sources(self) -> Sequence[ModuleType]:
         """The modules whose code decides what the weights become."""
         words = (tinyweb.lexicon, tinyweb.grammar, tinyweb.tokenizer)
-        web = (tinyweb.facts, tinyweb.documents, tinyweb.world)
-        return (attention, transformer, gpt, bert, optimisers, pretraining, *words, *web)
+        pages = (tinyweb.tasks, tinyweb.demonstrations, tinyweb.documents)
+        web = (*words, tinyweb.facts, *pages, tinyweb.world)
+        return (attention, transformer, gpt, bert, optimisers, pretraining, *web)
 
     @property
     def world(self) -> World:

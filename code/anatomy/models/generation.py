@@ -65,6 +65,8 @@ def apply_top_p(logits: Tensor, p: float) -> Tensor:
     """
     if not 0 < p <= 1:
         raise ValueError(f"top-p must lie in (0, 1], got {p}")
+    if p == 1:
+        return logits  # a rounded sum may reach 1 before the last token
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
     probabilities = ordered.softmax(dim=-1)
     before = probabilities.cumsum(dim=-1) - probabilities

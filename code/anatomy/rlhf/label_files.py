@@ -38,6 +38,8 @@ def rescue(path: str | Path, to: str | Path) -> dict[int, str]:
     """Copy the good lines of a damaged label file to a new one; return what is wrong, by line."""
     if Path(to).exists():
         raise FileExistsError(f"{to} exists already: name a file that does not")
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no label file {path}: name the damaged one")
     found = list(_parse(path))
     write_labels(to, [label for _, label in found if isinstance(label, Label)])
     return {number: label for number, label in found if isinstance(label, str)}
@@ -75,6 +77,8 @@ def write_labels(path: str | Path, labels: Iterable[Label]) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.writelines(f"{to_json(label)}\n" for label in labels)
+            file.flush()
+            os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes files that only the owner can read
         os.replace(temporary, path)
     except BaseException:

@@ -112,7 +112,10 @@ def measure(
 
 @torch.no_grad()
 def divergence(policy: GPT, reference: GPT, measured: Measured, tokenizer: WordTokenizer) -> Tensor:
-    """log π(y|x) − log π_ref(y|x) of the policy's own answers: (N, S); its mean is KL[π‖π_ref]."""
+    """log π(y|x) − log π_ref(y|x) of the policy's own answers: (N, S); its mean is KL[π‖π_ref].
+
+    The prompts are read as those of chat, so the answers must be to such.
+    """
     ratios = [
         (_logprobs(policy, *part) - _logprobs(reference, *part)).sum(1)
         for part in _parts(measured, tokenizer)

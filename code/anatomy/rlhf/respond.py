@@ -76,7 +76,8 @@ def scored_by(score: Score, *, end_token: int, unfinished: float = UNFINISHED) -
                 "the reward model gives a score that is not a number: train it again, "
                 "with a lower learning rate"
             )
-        if len(scores) >= 8 and bool((scores == scores[0]).all()):
+        alike, differing = (scores == scores[0]).all(), (texts != texts[0]).any()
+        if len(scores) >= 8 and bool(alike & differing):
             raise ValueError(
                 f"the reward model gives every answer the same score, {float(scores[0]):.3g}: "
                 "it was not trained, and there is nothing to learn from it"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from anatomy import tinyweb
-from anatomy.models import packing
+from anatomy.models import heads, packing
 from anatomy.models.gpt import GPT
 from anatomy.models.heads import in_full
 from anatomy.models.packing import following, parts, token_logprobs
@@ -28,8 +28,8 @@ from anatomy.rlhf.answers import PAD, batch_of_texts
 from anatomy.rlhf.comparisons import Ranking, collect
 from anatomy.rlhf.preferences import ranking_loss
 from anatomy.rlhf.sft import SFT, descend, make_optimizer
-from anatomy.runtime import initial_weights
-from anatomy.tinyweb import World
+from anatomy.runtime import initial_weights, require_shares
+from anatomy.tinyweb import TASTES, World
 
 SURPRISE_FLOOR = -8.0  # log-probability below which a token is surprising and no more
 
@@ -97,6 +97,26 @@ class Reward:
 
     name = "reward-model"
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch_size <= self.prompts:
+            raise ValueError(
+                f"{self.prompts} prompts do not fill a batch of {self.batch_size}: "
+                "ask for more of them, or for a smaller batch"
+            )
+        if not 0 <= self.labeller_written <= self.answers or self.answers < 2:
+            raise ValueError(
+                f"{self.answers} answers, {self.labeller_written} of them written by labellers: "
+                "a comparison needs two or more, and labellers write at most all"
+            )
+        if self.taste not in TASTES:
+            raise ValueError(f"no labeller is {self.taste!r}: choose {', '.join(TASTES)}")
+        require_shares(
+            unpublished=self.unpublished,
+            stories=self.stories,
+            lists=self.lists,
+            **{"stories and lists together": self.stories + self.lists},
+        )
+
     @property
     def steps(self) -> int:
         """Updates in all: one epoch."""
@@ -110,7 +130,7 @@ class Reward:
     @property
     def sources(self) -> Sequence[ModuleType]:
         """The modules whose code decides what the weights become."""
-        own = (comparisons, preferences, answers, packing)
+        own = (heads, comparisons, preferences, answers, packing)
         judges = (tinyweb.faults, tinyweb.gold, tinyweb.labeller)
         return (*judges, *own)
 

@@ -20,15 +20,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anatomy import tinyweb
+from anatomy import masking, tinyweb
 from anatomy.masking import masked_mean
-from anatomy.models import packing
+from anatomy.models import generation, packing
 from anatomy.models.base_model import BaseModel
 from anatomy.models.gpt import GPT
 from anatomy.models.packing import response_logprobs
 from anatomy.models.pretraining import cosine, cross_entropy
 from anatomy.rlhf import answers
 from anatomy.rlhf.answers import Answer, batch_of_texts, written
+from anatomy.runtime import require_shares
 from anatomy.tinyweb import Task, World, token_stream
 
 Example = tuple[Task, Answer]
@@ -50,6 +51,14 @@ class SFT:
 
     name = "sft"
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch_size <= self.demonstrations:
+            raise ValueError(
+                f"{self.demonstrations} demonstrations do not fill a batch of {self.batch_size}: "
+                "ask for more of them, or for a smaller batch"
+            )
+        require_shares(sloppy=self.sloppy)
+
     @property
     def steps(self) -> int:
         """Updates in all."""
@@ -63,8 +72,7 @@ class SFT:
     @property
     def sources(self) -> Sequence[ModuleType]:
         """The modules whose code decides what the weights become."""
-        teachers = (tinyweb.tasks, tinyweb.demonstrations)
-        return (*teachers, packing, answers)
+        return (masking, packing, generation, answers)
 
     def build(self) -> GPT:
         """A model of the parent's shape."""
