@@ -80,9 +80,9 @@ class Playground(widgets.VBox):  # type: ignore[misc, unused-ignore]
         self.clip_range = widgets.FloatSlider(
             value=0.2, min=0.05, max=1.0, step=0.05, description="clip range ε", **wide
         )
-        self.epochs = widgets.IntSlider(value=4, min=1, max=20, description="epochs K", **wide)
+        self.epochs = widgets.IntSlider(value=8, min=1, max=20, description="epochs K", **wide)
         self.learning_rate = widgets.FloatLogSlider(
-            value=1e-3, base=10, min=-4, max=-1.5, step=0.25, description="learning rate",
+            value=10**-2.5, base=10, min=-4, max=-1.5, step=0.25, description="learning rate",
             readout_format=".1e", **wide,
         )  # fmt: skip
         self.seed = widgets.BoundedIntText(
