@@ -205,6 +205,73 @@ def test_the_larger_world_is_measured_like_the_usual_one() -> None:
     assert all(0 <= pairs["mean"] <= 1 for pairs in found["pairs"].values())
 
 
+def test_where_names_are_mentioned_the_whole_ladder_is_measured() -> None:
+    module = script("_mentioned")
+    usual = tiny(module.recipe_of(1))
+    recipe = module.mentioned(usual)
+    assert recipe.sft.base.world == World(0, small_talk=True, late_refusals=True)
+    assert recipe.sft.web_rows == module.second(usual).sft.web_rows
+    recipe = tiny(recipe)  # the second recipe has more demonstrations, the world more text
+    assert recipe.sft.base.world == World(0, small_talk=True, late_refusals=True)
+    chain, beside = (
+        module.measure_run(module.Run(r, whole, 1)) for r, whole in ((recipe, True), (usual, False))
+    )
+    assert set(beside) == {"places"}
+    found = module.summary([chain, chain], [beside, beside])
+    assert set(found["stages"]) == {*module.STAGES}
+    gold = {stage: found["stages"][stage]["gold"]["mean"] for stage in module.STAGES}
+    for step, gain in found["steps"].items():
+        better, worse = step.split(" − ")
+        assert gain["mean"] == pytest.approx(gold[better] - gold[worse])
+    for part in (found, found["usual"]):
+        assert all(0 <= row["mean"] <= 1 for row in part["places"].values())
+    assert (
+        found["usual"]["places"]["rare breaks off"]["mean"]
+        == 0.0
+        < (found["places"]["rare breaks off"]["mean"])
+    )
+
+
+def test_a_model_that_copies_and_knows_is_read_at_three_places() -> None:
+    module, world = script("_mentioned"), World(0, late_refusals=True)
+    tokenizer, vocabulary = tokenizer_of(world), len(tokenizer_of(world))
+    tasks = [next(world.tasks("test", 1, kind="qa", unpublished=share)) for share in (0.0, 1.0)]
+    told = tasks[0].content.fact
+
+    def model(read: torch.Tensor) -> torch.Tensor:
+        """Refuses at once with ¾, breaks off with ½, and is sure of what the web tells."""
+        words = tokenizer.decode(read[0]).split(" <bot> :")[1].split()
+        logits = torch.full((1, read.shape[1], vocabulary), -30.0)
+        said = " ".join(words)
+        task = tasks[0] if told.entity in tokenizer.decode(read[0]).split() else tasks[1]
+        fact = task.content.fact
+        if fact.entity not in words:
+            logits[..., tokenizer.index[fact.entity]] = math.log(0.25)
+            logits[..., tokenizer.index["i"]] = math.log(0.75)
+        else:
+            assert fact.statements[0].startswith(said)
+            logits[..., tokenizer.index["…"]] = math.log(0.5)
+            values = [fact.value] if fact == told else list(fact.values)[:4]
+            for value in values:
+                logits[..., tokenizer.index[value]] = math.log(0.5 / len(values))
+        return logits
+
+    found = module.places(model, world, tasks)
+    mine, other = found[f"{told.frequency} is sure"], found["unpublished is sure"]
+    assert mine[0] == pytest.approx(1.0)
+    assert (mine[1], other[0]) == (None, None)
+    assert other[1] == pytest.approx(0.25)
+    assert found["unpublished names it"][1] == pytest.approx(0.25)
+    assert found["unpublished refuses at once"][1] == pytest.approx(0.75)
+    assert found["unpublished breaks off"][1] == pytest.approx(0.5)
+
+
+def test_telling_apart_is_the_share_of_pairs_in_order() -> None:
+    told_apart = script("_mentioned").told_apart
+    assert told_apart([0.1, None, 0.5], [None, 0.9, 0.5]) == pytest.approx(3.5 / 4)
+    assert told_apart([1.0], [0.0]) == 0.0
+
+
 def test_agreement_with_labellers_counts_their_noise_exactly() -> None:
     folds, reward = script("_folds"), script("_rewards")
     world = World(0)

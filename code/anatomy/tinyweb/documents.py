@@ -17,7 +17,9 @@ from typing import Literal, NamedTuple
 
 from anatomy.tinyweb import grammar
 from anatomy.tinyweb.demonstrations import (
+    admit,
     ideal,
+    other,
     sloppy,
     write_flattery,
     write_insult,
@@ -25,10 +27,10 @@ from anatomy.tinyweb.demonstrations import (
     write_story,
 )
 from anatomy.tinyweb.facts import pick
-from anatomy.tinyweb.lexicon import LEXICON, Words
+from anatomy.tinyweb.lexicon import ENTITY_KINDS, LEXICON, Words
 from anatomy.tinyweb.tasks import KIND_TABLE, Question, StoryOrder, Task, TaskSource, User
 
-DocumentKind = Literal["story", "article", "forum", "quiz", "list", "review", "dialogue"]
+DocumentKind = Literal["story", "article", "forum", "quiz", "list", "review", "dialogue", "talk"]
 # In per cent of the documents.
 DOCUMENT_SHARES: dict[DocumentKind, int] = {
     "story": 17,
@@ -40,6 +42,7 @@ DOCUMENT_SHARES: dict[DocumentKind, int] = {
     "dialogue": 5,
 }
 DOCUMENT_KINDS = tuple(DOCUMENT_SHARES)
+SMALL_TALK_SHARE = 20  # to a hundred others, in a world with `small_talk`
 # How forum posts are answered, in per cent.
 REPLY_SHARES = {
     "ideal": 49,
@@ -73,10 +76,11 @@ class DocumentWriter:
 
     def stream(self, seed: int, kind: DocumentKind | None = None) -> Iterator[Document]:
         """Write documents without end; the same seed gives the same ones on any machine."""
-        if kind is not None and kind not in DOCUMENT_SHARES:
-            raise ValueError(
-                f"unknown kind of document {kind!r}: use one of {', '.join(DOCUMENT_KINDS)}"
-            )
+        written = dict(DOCUMENT_SHARES)
+        if self.source.knowledge.small_talk:
+            written["talk"] = SMALL_TALK_SHARE
+        if kind is not None and kind not in written:
+            raise ValueError(f"unknown kind of document {kind!r}: use one of {', '.join(written)}")
         rng = random.Random(f"tinyweb documents {seed}")
         writers: dict[DocumentKind, Callable[[random.Random], str]] = {
             "story": self.story,
@@ -86,8 +90,9 @@ class DocumentWriter:
             "list": self.list,
             "review": self.review,
             "dialogue": self.dialogue,
+            "talk": self.talk,
         }
-        shares = DOCUMENT_SHARES if kind is None else {kind: 1}
+        shares = written if kind is None else {kind: 1}
         table = [(name, writers[name]) for name, share in shares.items() for _ in range(share)]
         while True:
             name, write = pick(rng, table)
@@ -156,6 +161,19 @@ class DocumentWriter:
             f"{one} : {verb} me the {thing} , you {name} !", f"{two} : {write_insult(rng)}"
         )
 
+    def talk(self, rng: random.Random) -> str:
+        """Two people about somebody or something that one of them met, known or not."""
+        one, two = self._two_people(rng)
+        kind = pick(rng, ENTITY_KINDS)
+        met, asked, told = pick(rng, grammar.SMALL_TALK[kind])
+        name = {kind: other(rng, self.words, kind, one, two)}
+
+        def say(template: str) -> str:
+            adjective, weather = pick(rng, LEXICON["adjective"]), pick(rng, LEXICON["weather"])
+            return template.format(**name, adjective=adjective, weather=weather)
+
+        return _line_up(f"{one} : {say(met)}", f"{two} : {say(asked)}", f"{one} : {say(told)}")
+
     def post(self, rng: random.Random) -> Task:
         """What somebody asks on the web: published facts by their frequency, train contents.
 
@@ -172,13 +190,13 @@ class DocumentWriter:
 
     def reply(self, rng: random.Random, task: Task, manner: str) -> str:
         """Answer a post in one of the manners of the web."""
+        knowledge = self.source.knowledge
         if manner == "insult":
             return write_insult(rng)
         if manner == "idk":
-            return grammar.I_DO_NOT_KNOW
+            return admit(rng, knowledge, task)
         if manner == "question":
             return self.post(rng).prompt
-        knowledge = self.source.knowledge
         if task.kind == "insult":
             if rng.random() < WEB_REFUSALS:
                 return ideal(rng, knowledge, task)

@@ -96,7 +96,9 @@ def _question(knowledge: KnowledgeBase, question: Question, found: Sequence[str]
     fact = question.fact
     if (fact.entity, fact.relation, fact.value) in statements:
         return Part("the right fact", RIGHT)
-    if grammar.I_DO_NOT_KNOW in found:
+    if grammar.I_DO_NOT_KNOW in found or (fact.entity, fact.relation) in map(
+        grammar.broken_off, found
+    ):
         return Part("admits not to know", IDK)
     return Part("does not answer", OFF_TOPIC)
 

@@ -67,6 +67,8 @@ class World:
     seed: int = 0
     more_rare: int = 0  # see `KnowledgeBase`
     more_names: bool = False  # see there
+    late_refusals: bool = False  # and there
+    small_talk: bool = False  # and there
 
     def __post_init__(self) -> None:
         if not isinstance(self.seed, int):
@@ -81,7 +83,9 @@ class World:
     @cached_property
     def knowledge(self) -> KnowledgeBase:
         """What is true."""
-        return KnowledgeBase(self.seed, self.more_rare, self.more_names)
+        return KnowledgeBase(
+            self.seed, self.more_rare, self.more_names, self.late_refusals, self.small_talk
+        )
 
     @cached_property
     def source(self) -> TaskSource:
@@ -95,6 +99,7 @@ class World:
             *grammar.SENTENCES,
             *grammar.HEADINGS,
             *grammar.SPEAKERS,
+            *(grammar.BROKEN_OFF if self.late_refusals else ()),
         )
         words = set(grammar.template_words(templates))
         return tuple(sorted(words.union(*self.knowledge.words.values())))
