@@ -107,29 +107,6 @@ def test_questions_by_hand(world: World, asked: Asked) -> None:
         assert gold.verdict == verdict, answer
 
 
-def test_who_breaks_off_admits_not_to_know_what_was_asked(world: World, asked: Asked) -> None:
-    task = asked("qa")
-    animal, place, other = right_and_other(task)
-    cases = {
-        f"the {animal} lives in the … i do not know .": (0.5, "idk"),
-        f"the home of the {animal} is the … i do not know .": (0.5, "idk"),
-        # about something that nobody asked
-        f"the {animal} eats … i do not know .": (-0.2, "off-topic"),
-        "mia lives in … i do not know .": (-0.2, "off-topic"),
-        # a guess and a retreat: as false as the guess, and a sentence too many
-        f"the {animal} lives in the {other} . the {animal} lives in the … i do not know .": (
-            -0.9,
-            "wrong",
-        ),
-        # no sentence: −0.2 − 0.3
-        f"the {animal} lives in the … {place} .": (-0.5, "off-topic"),
-    }
-    for answer, (points, verdict) in cases.items():
-        gold = world.gold(task, answer)
-        assert gold.score == pytest.approx(points), (answer, gold)
-        assert gold.verdict == verdict, answer
-
-
 STORY = "one day mia went to the forest . mia found a big map ."
 
 

@@ -127,20 +127,6 @@ def test_statements_are_read_back(world: World) -> None:
     assert grammar.stated("") is None
 
 
-def test_statements_that_break_off_are_read_back(world: World, rng: random.Random) -> None:
-    for fact in world.knowledge.facts:
-        said = {fact.break_off(rng) for _ in range(40)}
-        assert len(said) == 2  # both forms
-        for sentence in said:
-            assert grammar.broken_off(sentence) == (fact.entity, fact.relation)
-            assert grammar.is_sentence(sentence)
-            assert grammar.stated(sentence) is None
-            beginning = sentence.removesuffix(f" {grammar.LATE_REFUSAL}")
-            assert f"{beginning} {fact.value} ." in fact.statements
-        assert all(grammar.broken_off(statement) is None for statement in fact.statements)
-    assert grammar.broken_off(grammar.I_DO_NOT_KNOW) is None
-
-
 def test_lists_are_written_as_english() -> None:
     assert grammar.list_of(["fox", "owl"]) == "fox and owl ."
     assert grammar.list_of(["fox", "owl", "bear"]) == "fox , owl and bear ."
@@ -156,5 +142,4 @@ def test_the_rude_words_are_those_of_the_insults() -> None:
 def test_readable() -> None:
     text = "forum <nl> tom : hey fool , where is vex ? <nl> mia : i do not know ."
     assert readable(text) == "Forum\nTom: Hey fool, where is Vex?\nMia: I do not know."
-    assert readable("mia lives in … i do not know .") == "Mia lives in… I do not know."
     assert readable("") == ""

@@ -115,45 +115,6 @@ def test_names_of_the_larger_world_mean_nothing_in_the_usual_one(world: World) -
         assert recognise(world, prompt) is None
 
 
-def test_late_refusals_change_how_people_say_that_they_do_not_know_and_nothing_else(
-    world: World,
-) -> None:
-    late = World(world.seed, late_refusals=True)
-    assert set(late.vocabulary) - set(world.vocabulary) == {"…"}
-    assert late.knowledge.facts == world.knowledge.facts
-    for split in SPLITS:
-        asked, same = (list(islice(w.tasks(split, 4), 300)) for w in (world, late))
-        assert asked == same
-    assert world.evaluation_set("test") == late.evaluation_set("test")
-    for task in islice(world.tasks("train", 5), 300):
-        for kind in WRITERS[task.kind]:
-            usual, other = (w.labeller_written(task, random.Random(1), kind) for w in (world, late))
-            if task.kind == "qa" and kind == "idk":
-                assert isinstance(task.content, Question)
-                fact = task.content.fact
-                assert grammar.broken_off(other) == (fact.entity, fact.relation)
-                assert late.gold(task, other).score == world.gold(task, usual).score == 0.5
-            else:
-                assert other == usual
-
-
-def test_on_its_web_and_in_its_demonstrations_nobody_says_it_at_once() -> None:
-    late, rng = World(0, late_refusals=True), random.Random(0)
-    said = [d.text for d in islice(late.documents(1, kind="forum"), 2000)]
-    found = map(grammar.broken_off, (s for text in said for s in grammar.document_sentences(text)))
-    about = [pair for pair in found if pair]
-    assert len(about) > 50
-    assert all(late.knowledge.by_key[pair].published for pair in about)  # as all that is asked
-    for text in said:
-        tokenizer_of(late).encode(text)
-    shown = [
-        late.demonstration(task, rng)
-        for task in islice(late.tasks("train", 0, kind="qa", unpublished=1.0), 400)
-    ]
-    assert sum("…" in text for text in shown) > 80
-    assert grammar.I_DO_NOT_KNOW not in shown
-
-
 def test_small_talk_mentions_everything_and_tells_nothing(world: World) -> None:
     talking = World(world.seed, small_talk=True)
     assert talking.vocabulary == world.vocabulary

@@ -47,7 +47,6 @@ class BaseModel:
     world_seed: int = 0
     more_rare: int = 0  # entities of each kind that its web tells beyond the usual ones, seldom
     more_names: bool = False  # a world with twice as many entities
-    late_refusals: bool = False  # a world that says as late as it can that it does not know
     small_talk: bool = False  # a web that mentions everything, whether it is known or not
     seed: int = 0
 
@@ -69,13 +68,7 @@ class BaseModel:
     @property
     def world(self) -> World:
         """Whose web it reads."""
-        return World(
-            self.world_seed,
-            self.more_rare,
-            self.more_names,
-            self.late_refusals,
-            self.small_talk,
-        )
+        return World(self.world_seed, self.more_rare, self.more_names, self.small_talk)
 
     def tokenizer(self) -> WordTokenizer:
         """The tokenizer that the model reads with."""

@@ -97,13 +97,6 @@ def other(rng: random.Random, words: Words, category: str, *than: str) -> str:
     return word
 
 
-def admit(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
-    """What people say who do not know: "i do not know .", in some worlds as late as they can."""
-    if knowledge.late_refusals and isinstance(task.content, Question):
-        return task.content.fact.break_off(rng)
-    return grammar.I_DO_NOT_KNOW
-
-
 def irrelevant(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
     """A true fact about something else, from the task's own split: nothing held out slips in."""
     facts = knowledge.published_by_split[task.split]
@@ -184,5 +177,5 @@ def demonstration(
     if isinstance(task.content, Question):
         share = idk_published if task.content.fact.published else idk_unpublished
         if rng.random() < share:
-            return admit(rng, knowledge, task)
+            return grammar.I_DO_NOT_KNOW
     return ideal(rng, knowledge, task)

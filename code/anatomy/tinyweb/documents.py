@@ -17,7 +17,6 @@ from typing import Literal, NamedTuple
 
 from anatomy.tinyweb import grammar
 from anatomy.tinyweb.demonstrations import (
-    admit,
     ideal,
     other,
     sloppy,
@@ -190,13 +189,13 @@ class DocumentWriter:
 
     def reply(self, rng: random.Random, task: Task, manner: str) -> str:
         """Answer a post in one of the manners of the web."""
-        knowledge = self.source.knowledge
         if manner == "insult":
             return write_insult(rng)
         if manner == "idk":
-            return admit(rng, knowledge, task)
+            return grammar.I_DO_NOT_KNOW
         if manner == "question":
             return self.post(rng).prompt
+        knowledge = self.source.knowledge
         if task.kind == "insult":
             if rng.random() < WEB_REFUSALS:
                 return ideal(rng, knowledge, task)

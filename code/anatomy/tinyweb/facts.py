@@ -80,12 +80,6 @@ class Fact:
         """State the fact, in the first form more often than in the second."""
         return self.statements[0 if rng.random() < FIRST_FORM else 1]
 
-    def break_off(self, rng: random.Random) -> str:
-        """Begin to state the fact, and admit where it would stand that one does not know it."""
-        relation = RELATIONS[self.relation]
-        form = relation.broken_off[0 if rng.random() < FIRST_FORM else 1]
-        return form.format(**{relation.subject: self.entity})
-
     def misstate(self, rng: random.Random) -> str:
         """State something false about the same entity and relation."""
         relation = RELATIONS[self.relation]
@@ -102,15 +96,13 @@ class KnowledgeBase:
 
     Of the unpublished training entities of each kind the web tells `more_rare` after all, seldom.
     What is true stays then, and so do the entities of the other splits. With `more_names` it is
-    another knowledge base, drawn anew: 384 entities, with words for them. With `late_refusals`
-    and `small_talk` the truth is the same. Who does not know it says so where the fact would
-    stand; and people mention animals, people and towns in passing, known or unknown.
+    another knowledge base, drawn anew: 384 entities, with words for them. With `small_talk`
+    the truth is the same, and people mention animals, people and towns in passing, known or not.
     """
 
     seed: int
     more_rare: int = 0
     more_names: bool = False
-    late_refusals: bool = False
     small_talk: bool = False
 
     @property

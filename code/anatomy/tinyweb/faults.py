@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 from anatomy.tinyweb import grammar
 from anatomy.tinyweb.demonstrations import (
-    admit,
     ideal,
     irrelevant,
     other,
@@ -78,6 +77,10 @@ def _asked(task: Task) -> Fact:
     if not isinstance(task.content, Question):
         raise TypeError(f"{task.content} does not ask for a fact")
     return task.content.fact
+
+
+def _idk(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
+    return grammar.I_DO_NOT_KNOW
 
 
 def _repeat_a_sentence(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
@@ -182,7 +185,7 @@ def _blunt(rng: random.Random, knowledge: KnowledgeBase, task: Task) -> str:
 _ANYWHERE: Mapping[str, Writer] = {
     "right": lambda rng, knowledge, task: ideal(rng, knowledge, task),
     "wrong": _wrong,
-    "idk": admit,
+    "idk": _idk,
     "irrelevant": lambda rng, knowledge, task: irrelevant(rng, knowledge, task),
     "duplicate": _duplicate,
     "extra": _extra,

@@ -96,9 +96,7 @@ def _question(knowledge: KnowledgeBase, question: Question, found: Sequence[str]
     fact = question.fact
     if (fact.entity, fact.relation, fact.value) in statements:
         return Part("the right fact", RIGHT)
-    if grammar.I_DO_NOT_KNOW in found or (fact.entity, fact.relation) in map(
-        grammar.broken_off, found
-    ):
+    if grammar.I_DO_NOT_KNOW in found:
         return Part("admits not to know", IDK)
     return Part("does not answer", OFF_TOPIC)
 

@@ -16,8 +16,6 @@ from anatomy.tinyweb.lexicon import CATEGORY_OF, SINGULAR
 
 NEWLINE = "<nl>"
 ENDS = frozenset(".!?")
-I_DO_NOT_KNOW = "i do not know ."
-LATE_REFUSAL = f"… {I_DO_NOT_KNOW}"  # where in a statement the fact would stand
 
 # ------------------------------------------------------------------ templates
 
@@ -31,11 +29,6 @@ class Relation:
     value: str  # category of what is known
     statements: tuple[str, str]
     questions: tuple[str, str, str]
-
-    @property
-    def broken_off(self) -> tuple[str, ...]:
-        """The statements, by somebody who does not know how they end."""
-        return tuple(form.replace(f"{{{self.value}}} .", LATE_REFUSAL) for form in self.statements)
 
 
 RELATIONS: dict[str, Relation] = {
@@ -178,6 +171,7 @@ INSULTS_ABOUT = (
 )
 FLATTERY = ("what a {good} question !", "you are so {good} !")
 
+I_DO_NOT_KNOW = "i do not know ."
 THANKS = "thank you !"
 VERDICT_GOOD = "the review is good ."
 VERDICT_BAD = "the review is bad ."
@@ -301,9 +295,7 @@ SMALL_TALK = {
     ),
     "town": (("i went to {town} .", "was {town} {weather} ?", "{town} was {weather} ."),),
 }
-# Sentences that only some worlds write.
 TALKED = tuple(s for talks in SMALL_TALK.values() for talk in talks for s in talk)
-BROKEN_OFF = tuple(form for relation in RELATIONS.values() for form in relation.broken_off)
 
 # ----------------------------------------------------------------- the check
 
@@ -324,18 +316,13 @@ def _template_skeleton(template: str) -> str:
 
 
 _SYMBOL = {word: "#" + category for word, category in CATEGORY_OF.items()}
-_SENTENCE_SKELETONS = frozenset(map(_template_skeleton, (*SENTENCES, *TALKED, *BROKEN_OFF)))
+_SENTENCE_SKELETONS = frozenset(map(_template_skeleton, (*SENTENCES, *TALKED)))
 _HEADING_SKELETONS = frozenset(map(_template_skeleton, HEADINGS))
 _SPEAKER_SKELETONS = frozenset(map(_template_skeleton, SPEAKERS))
 _STATEMENT_SKELETONS = {
     _template_skeleton(statement): relation
     for relation in RELATIONS.values()
     for statement in relation.statements
-}
-_BROKEN_OFF_SKELETONS = {
-    _template_skeleton(form): relation
-    for relation in RELATIONS.values()
-    for form in relation.broken_off
 }
 
 
@@ -413,12 +400,3 @@ def stated(sentence: str) -> tuple[str, str, str] | None:
         elif category == relation.value:
             value = word
     return entity, relation.name, value
-
-
-def broken_off(sentence: str) -> tuple[str, str] | None:
-    """Return (entity, relation) if the sentence breaks off where the fact would stand."""
-    relation = _BROKEN_OFF_SKELETONS.get(skeleton(sentence))
-    if relation is None:
-        return None
-    words = sentence.split()
-    return next(w for w in words if CATEGORY_OF.get(w) == relation.subject), relation.name

@@ -9,7 +9,7 @@ from anatomy.tinyweb.lexicon import LARGER_LEXICON
 
 _CAPITAL = {word: word.capitalize() for kind in ("person", "town") for word in LARGER_LEXICON[kind]}
 _CAPITAL["i"] = "I"
-_BEFORE = re.compile(r" ([.,!?:…])")
+_BEFORE = re.compile(r" ([.,!?:])")
 
 
 def readable(text: str) -> str:

@@ -67,7 +67,6 @@ class World:
     seed: int = 0
     more_rare: int = 0  # see `KnowledgeBase`
     more_names: bool = False  # see there
-    late_refusals: bool = False  # and there
     small_talk: bool = False  # and there
 
     def __post_init__(self) -> None:
@@ -83,9 +82,7 @@ class World:
     @cached_property
     def knowledge(self) -> KnowledgeBase:
         """What is true."""
-        return KnowledgeBase(
-            self.seed, self.more_rare, self.more_names, self.late_refusals, self.small_talk
-        )
+        return KnowledgeBase(self.seed, self.more_rare, self.more_names, self.small_talk)
 
     @cached_property
     def source(self) -> TaskSource:
@@ -99,7 +96,6 @@ class World:
             *grammar.SENTENCES,
             *grammar.HEADINGS,
             *grammar.SPEAKERS,
-            *(grammar.BROKEN_OFF if self.late_refusals else ()),
         )
         words = set(grammar.template_words(templates))
         return tuple(sorted(words.union(*self.knowledge.words.values())))
