@@ -205,65 +205,57 @@ def test_the_larger_world_is_measured_like_the_usual_one() -> None:
     assert all(0 <= pairs["mean"] <= 1 for pairs in found["pairs"].values())
 
 
-def test_where_names_are_mentioned_the_whole_ladder_is_measured() -> None:
+def test_where_names_are_mentioned_the_sft_model_meets_the_same_test() -> None:
     module = script("_mentioned")
-    usual = tiny(module.recipe_of(1))
-    recipe = module.mentioned(usual)
-    assert recipe.sft.base.world == World(0, small_talk=True, late_refusals=True)
-    assert recipe.sft.web_rows == module.second(usual).sft.web_rows
-    recipe = tiny(recipe)  # the second recipe has more demonstrations, the world more text
-    assert recipe.sft.base.world == World(0, small_talk=True, late_refusals=True)
-    chain, beside = (
-        module.measure_run(module.Run(r, whole, 1)) for r, whole in ((recipe, True), (usual, False))
-    )
-    assert set(beside) == {"places"}
-    found = module.summary([chain, chain], [beside, beside])
-    assert set(found["stages"]) == {*module.STAGES}
-    gold = {stage: found["stages"][stage]["gold"]["mean"] for stage in module.STAGES}
-    for step, gain in found["steps"].items():
-        better, worse = step.split(" − ")
-        assert gain["mean"] == pytest.approx(gold[better] - gold[worse])
-    for part in (found, found["usual"]):
-        assert all(0 <= row["mean"] <= 1 for row in part["places"].values())
-    assert (
-        found["usual"]["places"]["rare breaks off"]["mean"]
-        == 0.0
-        < (found["places"]["rare breaks off"]["mean"])
-    )
+    usual = tiny(module.second(module.recipe_of(1))).reward
+    other = module.where_names_are_mentioned(usual)
+    assert other.sft.base.world == World(0, small_talk=True)
+    assert replace(other, sft=usual.sft) == usual
+    one = module.measure_run(module.Run(usual, True, 1))
+    two = module.measure_run(module.Run(other, False, 1))
+    assert (set(one["judges"]), two["judges"]) == (set(module.RATES), {})
+    found = module.summary([one, one], [two, two])
+    for metric, gain in found["gain"].items():
+        before, after = (found[w]["sft"][metric]["mean"] for w in ("usual", "mentioned"))
+        assert gain["mean"] == pytest.approx(after - before)
+    judges = found["judges"]
+    for key, gain in judges["gain"].items():
+        slow, fast = (judges[name][key]["mean"] for name in ("slow", "usual"))
+        assert 0 <= slow <= 1
+        assert gain["mean"] == pytest.approx(slow - fast)
 
 
 def test_a_model_that_copies_and_knows_is_read_at_three_places() -> None:
-    module, world = script("_mentioned"), World(0, late_refusals=True)
-    tokenizer, vocabulary = tokenizer_of(world), len(tokenizer_of(world))
+    module, world = script("_mentioned"), World(0)
+    tokenizer = tokenizer_of(world)
     tasks = [next(world.tasks("test", 1, kind="qa", unpublished=share)) for share in (0.0, 1.0)]
-    told = tasks[0].content.fact
+    told, never = (task.content.fact for task in tasks)
 
     def model(read: torch.Tensor) -> torch.Tensor:
-        """Refuses at once with ¾, breaks off with ½, and is sure of what the web tells."""
-        words = tokenizer.decode(read[0]).split(" <bot> :")[1].split()
-        logits = torch.full((1, read.shape[1], vocabulary), -30.0)
-        said = " ".join(words)
-        task = tasks[0] if told.entity in tokenizer.decode(read[0]).split() else tasks[1]
-        fact = task.content.fact
-        if fact.entity not in words:
+        """Refuses with ¾ or copies with ¼; is then sure of what the web tells, and only of that."""
+        prompt, said = tokenizer.decode(read[0]).split(" <bot> :")
+        fact = told if told.entity in prompt.split() else never
+        logits = torch.full((1, read.shape[1], len(tokenizer)), -30.0)
+        if fact.entity not in said.split():
             logits[..., tokenizer.index[fact.entity]] = math.log(0.25)
             logits[..., tokenizer.index["i"]] = math.log(0.75)
-        else:
-            assert fact.statements[0].startswith(said)
-            logits[..., tokenizer.index["…"]] = math.log(0.5)
-            values = [fact.value] if fact == told else list(fact.values)[:4]
-            for value in values:
-                logits[..., tokenizer.index[value]] = math.log(0.5 / len(values))
+            return logits
+        assert fact.statements[0].startswith(said.strip())
+        values = [fact.value] if fact == told else fact.values[:4]
+        for value in values:
+            logits[..., tokenizer.index[value]] = math.log(0.5 / len(values))
+        logits[..., tokenizer.index["the"]] = math.log(0.5)  # no value: it does not count
         return logits
 
     found = module.places(model, world, tasks)
-    mine, other = found[f"{told.frequency} is sure"], found["unpublished is sure"]
-    assert mine[0] == pytest.approx(1.0)
-    assert (mine[1], other[0]) == (None, None)
-    assert other[1] == pytest.approx(0.25)
-    assert found["unpublished names it"][1] == pytest.approx(0.25)
-    assert found["unpublished refuses at once"][1] == pytest.approx(0.75)
-    assert found["unpublished breaks off"][1] == pytest.approx(0.5)
+    for place, of_told, of_never in (
+        ("refuses at once", 0.75, 0.75),
+        ("names it", 0.25, 0.25),
+        ("is sure", 1.0, 0.25),
+    ):
+        mine, other = found[f"{told.frequency} {place}"], found[f"unpublished {place}"]
+        assert (mine[0], other[1]) == pytest.approx((of_told, of_never))
+        assert (mine[1], other[0]) == (None, None)
 
 
 def test_telling_apart_is_the_share_of_pairs_in_order() -> None:
