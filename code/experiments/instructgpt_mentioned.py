@@ -166,14 +166,14 @@ def summary_of_world(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "places": {key: estimate([r[key] for r in read]) for key in read[0]},
         # who refuses, should refuse what is never told; who is sure, be so of what is told
         "told apart": {
-            "refuses at once": over_seeds(
+            "refuses at once": estimate(
                 [
-                    told_apart(r["rare refuses at once"], r["unpublished refuses at once"])
+                    [told_apart(r["rare refuses at once"], r["unpublished refuses at once"])]
                     for r in read
                 ]
             ),
-            "is sure": over_seeds(
-                [told_apart(r["unpublished is sure"], r["rare is sure"]) for r in read]
+            "is sure": estimate(
+                [[told_apart(r["unpublished is sure"], r["rare is sure"])] for r in read]
             ),
         },
     }
@@ -191,7 +191,7 @@ def summary_of_judges(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for r in results
     ]
     found = {
-        name: {key: over_seeds([r[name][key] for r in flat]) for key in flat[0][name]}
+        name: {key: estimate([[r[name][key]] for r in flat]) for key in flat[0][name]}
         for name in RATES
     }
     gain = {
